@@ -172,6 +172,7 @@ class Verdict(StrEnum):
     MISSING = "missing"
     NOT_IN_ALBUM = "not-in-album"  # in other albums of the gallery
     DIFFERING = "differing"  # the stored file does not match the MD5 in the gallery
+    UNPLACED = "unplaced"  # all is well, except that it lacks the position that its sources have
     UNKNOWN = "unknown"  # this server can't tell
     FAILED = "failed"  # the file can't be read, or the request failed
 

@@ -254,8 +254,9 @@ class VerifySettings:
 
     `into` None accepts photos anywhere in the gallery; otherwise, `private` checks that their
     albums are private, and `share_with` who sees these. `sidecars` names albums after titles from
-    Google Takeout. `arrangement` has the order and the cover that albums have to have. `ledger` as
-    for `UploadSettings`. Raises `UsageError` for invalid values.
+    Google Takeout. `arrangement` has the order and the cover that albums have to have. With
+    `positions`, photos have to have a position if their sources do. `ledger` as for
+    `UploadSettings`. Raises `UsageError` for invalid values.
     """
 
     into: AlbumTarget | None = None
@@ -264,6 +265,7 @@ class VerifySettings:
     quick: bool = False
     private: bool = False
     share_with: tuple[str, ...] = ()
+    positions: bool = False
     convert: bool = False
     retries: int = 5
     patience_s: float = 3600.0

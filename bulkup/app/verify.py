@@ -40,19 +40,23 @@ async def verify_photos(
 ) -> None:
     """Verify the photos below the paths against the gallery.
 
-    `table` has further albums of the photos. `executor_factory` opens the executor that reads on
-    other machines, None uses this one. Raises `UsageError` where a path does not exist and
-    `RunError` where the run is impossible.
+    `table` has further albums of the photos, and their positions. `executor_factory` opens the
+    executor that reads on other machines, None uses this one. Raises `UsageError` where a path
+    does not exist and `RunError` where the run is impossible.
     """
     await check_convert(converts=settings.convert, executor_factory=executor_factory)
     labels = Labels(sidecars=settings.sidecars)
     sources = await open_sources(paths, filters=filters, labels=labels, table=table, stop=stop)
     emit = sources.matching(emit, stop=stop)
     marks = sources.marks(settings.arrangement)
-    async with open_gallery(account, settings, emit=emit, clock=clock, sleep=sleep) as (
-        server,
-        recovery,
-    ):
+    async with open_gallery(
+        account,
+        settings,
+        describe=sources.describer(emit, sources.stated()) if settings.positions else None,
+        emit=emit,
+        clock=clock,
+        sleep=sleep,
+    ) as (server, recovery):
         access = await open_access(settings.share_with, server, recovery, gives=False)
         album_resolver, base = None, ROOT
         if into := settings.into:
@@ -92,6 +96,7 @@ async def verify_photos(
                 hashing=PROCESSES if convert else 2,
                 takeout=sources.takeout_filter(endings),
                 repeat_links=settings.into is not None and settings.into.tree,
+                lacks_position=server.lacks_position if settings.positions else None,
                 arrangement=settings.arrangement,
                 marks=marks,
             )

@@ -331,7 +331,7 @@ class VerifyTableFlags(TableFlags):
         Path | None,
         flag(
             "CSV or Excel file with a row for each photo, as given to the upload: the photos must "
-            "be in its albums, too. Requires --album or --tree.",
+            "be in its albums, too. Requires --album or --tree, or --positions.",
             metavar="FILE",
         ),
     ] = None

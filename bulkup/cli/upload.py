@@ -79,7 +79,7 @@ def verify(
     check_paths(paths, filters)
     settings = verification.settings(albums, retry)
     table = text.table()
-    if table is not None and settings.into is None:
+    if table is not None and settings.into is None and not settings.positions:
         raise UsageError(
             "--metadata tells in which albums photos are, but no album is to be checked",
             hint="Give --album or --tree as for the upload, or leave out --metadata.",

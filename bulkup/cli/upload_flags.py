@@ -249,6 +249,13 @@ class VerifyFlags:
     cover: Annotated[
         Cover, flag("Check that the albums have the cover that an upload would choose.")
     ] = "none"
+    positions: Annotated[
+        bool,
+        flag(
+            "Check also that photos have a position (GPS) in the gallery if their files, sidecars "
+            "or table do."
+        ),
+    ] = False
     convert: Annotated[
         bool, flag("Include the photos that an upload with --convert sends as JPEG.")
     ] = False
@@ -263,6 +270,7 @@ class VerifyFlags:
             private=self.private,
             share_with=self.share_with,
             arrangement=Arrangement(sort=self.sort, cover=self.cover),
+            positions=self.positions,
             convert=self.convert,
             retries=retry.retries,
             patience_s=retry.patience_s,

@@ -1,9 +1,11 @@
 """Verifies an archive against the gallery: present, in its album, stored unchanged."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
@@ -40,6 +42,10 @@ from bulkup.source.scan import find, original_of
 from bulkup.source.takeout.filter import TakeoutFilter
 
 NO_FAILURE = FailureMessage("")
+LacksPosition = Callable[[int, Photo], Awaitable[bool | None]]
+
+
+IN_ALBUMS: Final = {Verdict.PRESENT, Verdict.UNPLACED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +57,9 @@ class Plan:
     `access` alone, if that is given. `hashing` is the number of threads that read the archive.
     `endings` None takes files of every type; those in `convert` were sent as JPEG. `takeout`
     leaves out files of a Google Takeout. With `repeat_links`, links to photos are in the albums of
-    their own folders. `arrangement` is the order and the cover that the albums of the photos have
-    to have, with the `marks` of a table.
+    their own folders. `lacks_position` returns whether a photo lacks the position of its sources,
+    None if that is unknown; without it, positions are not verified. `arrangement` is the order and
+    the cover that the albums of the photos have to have, with the `marks` of a table.
     """
 
     roots: Sequence[Path]
@@ -66,6 +73,7 @@ class Plan:
     convert: Collection[str] = ()
     takeout: TakeoutFilter | None = None
     repeat_links: bool = False
+    lacks_position: LacksPosition | None = None
     arrangement: Arrangement = NOTHING
     marks: Marks | None = None
 
@@ -119,7 +127,12 @@ async def run(
     )
     guard = OutcomeGuard(arrangement.emit)
     context = replace(context, emit=guard.emit)
-    verifier = Verifier(context, album_resolver=album_resolver, quick=plan.quick)
+    verifier = Verifier(
+        context,
+        album_resolver=album_resolver,
+        quick=plan.quick,
+        lacks_position=plan.lacks_position,
+    )
     located_in, located = anyio.create_memory_object_stream[Located](plan.concurrency)
     try:
         async with one_error(), anyio.create_task_group() as tasks:
@@ -143,7 +156,7 @@ async def run(
                 for _ in range(plan.concurrency):
                     tasks.start_soon(compare_stage, located.clone(), verifier, context.stop)
         await arrangement.run(album_resolver.albums.used if album_resolver else {})
-        verifier.remark_converted()
+        verifier.remark()
     finally:
         guard.close()
     emit(RunFinished(seconds=context.clock() - began))
@@ -190,6 +203,7 @@ class Verifier:
         *,
         album_resolver: AlbumResolver | None,
         quick: bool,
+        lacks_position: LacksPosition | None = None,
     ) -> None:
         self._gallery = context.gallery
         self._recovery = context.recovery
@@ -198,7 +212,8 @@ class Verifier:
         self._album_resolver = album_resolver
         self._quick = quick
         self._members = MembersByAlbum(self._list_members)
-        self._converted = self._attached = 0
+        self._lacks_position = lacks_position
+        self._converted = self._attached = self._unknown_positions = 0
         self._equal = IdSet()  # photos compared: equal files share one, to be read only once
 
     def unreadable(self, photo: Photo, error: PhotoError) -> None:
@@ -317,6 +332,7 @@ class Verifier:
             async with self._recovery.proving("compare", *(job.photo.path for job in jobs)):
                 same = await self._is_same(photo_id, jobs[0])
                 lacking = {job for job in jobs if await self._lacks_original(job, photo_id)}
+                unplaced = {job for job in jobs if await self._is_unplaced(job, photo_id)}
         except PhotoGone:
             await self._missing(jobs)
             return
@@ -334,7 +350,12 @@ class Verifier:
                 failure = gallery_failures.LACKS_ORIGINAL(photo=photo_id)
                 self._emit_verdict(placement.job, Verdict.MISSING, failure, photo_id=photo_id)
             else:
-                await self._judge(placement, photo_id, compared=same is not None)
+                await self._judge(
+                    placement,
+                    photo_id,
+                    compared=same is not None,
+                    unplaced=placement.job in unplaced,
+                )
 
     async def _is_same(self, photo_id: int, job: Job) -> bool | None:
         """Return whether the stored file is the local one, None where the server can't tell."""
@@ -373,8 +394,26 @@ class Verifier:
         self._attached += attached
         return False
 
-    def remark_converted(self) -> None:
-        """Emit how many of the photos found are converted ones."""
+    async def _is_unplaced(self, job: Job, photo_id: int) -> bool:
+        """Return whether a photo lacks the position that the sources of its file have."""
+        if self._lacks_position is None:
+            return False
+        ask = partial(self._lacks_position, photo_id, job.photo)
+        unplaced = await self._recovery.run(ask, path=job.photo.path)
+        self._unknown_positions += unplaced is None
+        return unplaced is True
+
+    def remark(self) -> None:
+        """Emit how many positions are unknown, and how many photos are converted ones."""
+        if count := self._unknown_positions:
+            has = "1 photo has" if count == 1 else f"{count:,} photos have"
+            self._emit(
+                Noticed(
+                    message=f"{has} a position (GPS) that could not be checked",
+                    hint="Positions are checked where the gallery's plugin OpenStreetMap is "
+                    "active, with an administrator's account.",
+                )
+            )
         if count := self._converted:
             self._emit(
                 Noticed(
@@ -384,7 +423,9 @@ class Verifier:
                 )
             )
 
-    async def _judge(self, placement: Placement, photo_id: int, *, compared: bool) -> None:
+    async def _judge(
+        self, placement: Placement, photo_id: int, *, compared: bool, unplaced: bool
+    ) -> None:
         """Emit the verdict on a file whose photo is not known to differ."""
         job, error = placement.job, placement.error
         verdict, failure = Verdict.UNKNOWN, NO_FAILURE
@@ -403,6 +444,8 @@ class Verifier:
             if self._gallery.moderated:
                 kind = gallery_failures.HIDDEN
             failure = kind(photo=photo_id, album=placement.album)
+        elif unplaced:
+            verdict, failure = Verdict.UNPLACED, gallery_failures.UNPLACED(photo=photo_id)
         else:
             verdict = Verdict.PRESENT
         self._emit_verdict(job, verdict, failure, photo_id=photo_id)
@@ -440,7 +483,7 @@ class Verifier:
                 hint=failure.hint,
                 code=failure.code,
                 md5=job.md5,
-                albums=job.wanted if job.album and verdict is Verdict.PRESENT else (),
+                albums=job.wanted if job.album and verdict in IN_ALBUMS else (),
             )
         )
 

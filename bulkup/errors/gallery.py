@@ -243,6 +243,11 @@ DIFFERING: Final = FailureKind(
     "Delete photo {photo} in the gallery, then upload again. If the gallery resizes "
     "originals, nothing is wrong.",
 )
+UNPLACED: Final = FailureKind(
+    "unplaced",
+    "photo {photo} has no position in the gallery, but its sources have one",
+    "Run bulkup refresh for the same paths.",
+)
 NAMELESS: Final = FailureKind(
     "unasked",
     "this gallery can't find a photo by its MD5",

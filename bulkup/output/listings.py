@@ -33,6 +33,7 @@ COUNTS: Final = {
     "missing": "missing",
     "not-in-album": "not in the album",
     "differing": "differing",
+    "unplaced": "without position",
     "unknown": "unknown",
     "failed": "failed",
     "unfinished": "unfinished",

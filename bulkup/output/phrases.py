@@ -35,6 +35,7 @@ VERDICTS = {
     events.Verdict.MISSING: ("missing", BAD),
     events.Verdict.NOT_IN_ALBUM: ("not in the album", WARNING),
     events.Verdict.DIFFERING: ("differing", BAD),
+    events.Verdict.UNPLACED: ("without position", WARNING),
     events.Verdict.UNKNOWN: ("unknown", WARNING),
     events.Verdict.FAILED: ("failed", BAD),
 }

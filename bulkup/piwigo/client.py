@@ -485,6 +485,10 @@ class PiwigoServer(Catalogue):
         self._fallback: Method = Upload(renames=self.metadata.can_set)
         self._names: dict[str, tuple[anyio.Lock, int]] = {}
 
+    async def lacks_position(self, photo_id: int, photo: Photo) -> bool | None:
+        """Return whether a photo lacks the position of its sources, None if that is unknown."""
+        return await self.metadata.lacks_position(photo_id, photo, ask=self._pool.call)
+
     def sent_to(self, job: Job) -> Sequence[int]:
         """Return the albums of a photo once it has been sent, others have to be added then.
 

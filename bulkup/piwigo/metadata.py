@@ -449,6 +449,19 @@ class MetadataWriter:
             return {}
         return answer if isinstance(answer, dict) else {}
 
+    async def lacks_position(self, photo_id: int, photo: Photo, *, ask: Ask) -> bool | None:
+        """Return whether a photo has no position in the gallery, though its sources have one.
+
+        None where the gallery takes no positions, or does not show them.
+        """
+        position = (await self.describe(photo)).position if self.describe else None
+        if position is None:
+            return False
+        if not await self.positions.are_taken(ask=ask):
+            return None
+        placed = has_position(await self.fetch(photo_id, ask=ask))
+        return None if placed is None else not placed
+
     async def set(
         self,
         photo_id: int,
