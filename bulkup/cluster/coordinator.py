@@ -1,7 +1,7 @@
 """The coordinator's side of a run: sends batches to workers and handles their outcomes.
 
 Each photo is assigned to one worker at a time. The photos of a lost worker are queued again when
-it can't be sending any more, and the server is asked for their MD5s before they are sent again.
+it can't be sending any more, and the next worker asks the server for those that may be there.
 """
 
 import asyncio
@@ -325,20 +325,13 @@ class Coordinator(Membership):
     async def _requeue(self, member: Member, calls: Sequence[Call]) -> None:
         """Queue photos of a lost worker again, once it can't be sending any more.
 
-        The next worker asks the server for those that may have arrived.
+        The next worker asks the server for those that a worker was allowed to finish.
         """
         await self._sleep(max(0.0, member.last_message_at + GONE_S - self._clock()))
-        context = next((call.context for call in calls if call.context), None)
-        found: Mapping[str, int | None] = {}
-        if context is not None:
-            with suppress(BulkupError):
-                md5s = {call.job.md5 for call in calls if call.job}
-                found = await self._recovery.run(lambda: context.gallery.find(md5s))
         for call in reversed(calls):
             if (job := call.job) is not None and call.context is not None:
                 call.context.doubtful.update(dict.fromkeys(call.aliases, job.album))
-                arrived = found.get(job.md5) not in {None, job.differs}
-                call.lost = call.finishing or arrived
+                call.lost = call.finishing
             self._add(call, first=True)
 
     async def _grant_slot(
@@ -361,7 +354,9 @@ class Coordinator(Membership):
             try:
                 await slot.measure(tried.result)
             except _WorkerLost:
-                await self._wait_out(call, context)
+                # it may take until a photo can be found, and then as long as a finish may take
+                usual_s = max(LEAST_S, LONGER * self._longest_s or UNKNOWN_S)
+                await self._sleep(self._recovery.policy.ask_s_for(call.photo.size) + usual_s)
                 self._tasks.start_soon(self._requeue, member, [call])
                 return
             except RunError as error:
@@ -371,21 +366,6 @@ class Coordinator(Membership):
             self._longest_s = max(self._longest_s, self._clock() - began)
         if (asked := tried.over.result()[1]) and member.topic in self.members:
             member.post("answer", asked, failure)
-
-    async def _wait_out(self, call: Call, context: UploadContext) -> None:
-        """Wait until the server can no longer be working on a photo that was being finished.
-
-        It may be until the photo can be found, and then for as long as a finish may take. A photo
-        that is not found within the usual time never arrived.
-        """
-        md5, absent = (call.job.md5, {None, call.job.differs}) if call.job else ("", {None})
-        for delay in self._recovery.policy.ask_delays(call.photo.size):
-            await self._sleep(delay)
-            with suppress(BulkupError):
-                found = await self._recovery.run(lambda: context.gallery.find([md5]))
-                if found.get(md5) not in absent:
-                    break
-        await self._sleep(max(LEAST_S, LONGER * self._longest_s or UNKNOWN_S))
 
 
 def executor_from(where: ClusterAddress) -> ExecutorFactory:

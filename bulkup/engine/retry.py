@@ -65,9 +65,13 @@ class Policy:
         """How long everything has to be blocked before that ends the run, in seconds."""
         return min(self.proof_s, self.patience_s)
 
+    def ask_s_for(self, size: int) -> float:
+        """Return how long a photo of `size` bytes may take to be found, in seconds."""
+        return self.ask_s + size / self.ask_bytes_per_s
+
     def ask_delays(self, size: int) -> list[float]:
         """Return the pauses before each question whether a photo of `size` bytes exists."""
-        total = self.ask_s + size / self.ask_bytes_per_s
+        total = self.ask_s_for(size)
         delays = [0.0, self.ask_s / 32]
         while sum(delays) < total:
             delays.append(min(delays[-1] * 2, total - sum(delays)))
