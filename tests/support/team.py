@@ -224,7 +224,7 @@ async def team(
     routes = [f"distributed.{role}.http.routes" for role in ("scheduler", "worker")]
     with (
         dask.config.set({route: [] for route in routes}),
-        mock.patch("bulkup.cluster.membership.LOOK_S", OFTEN_S),
+        mock.patch("bulkup.cluster.coordinator.LOOK_S", OFTEN_S),
         mock.patch("bulkup.cluster.worker.awake_s", clock),
         mock.patch("bulkup.cluster.worker.BEAT_S", OFTEN_S),
         mock.patch("bulkup.app.gallery.Policy", partial(Policy, ask_s=0.5, wait_s=0.02)),
