@@ -21,9 +21,11 @@ if TYPE_CHECKING:
         RefreshOptions,
         Report,
         UploadOptions,
+        VerifyOptions,
         from_piwigo,
         refresh,
         upload,
+        verify,
     )
     from bulkup.app.settings import Account
     from bulkup.engine.ports import Stop
@@ -40,9 +42,11 @@ __all__ = [
     "Stop",
     "UploadOptions",
     "UsageError",
+    "VerifyOptions",
     "from_piwigo",
     "refresh",
     "upload",
+    "verify",
 ]
 
 _HOMES = {
@@ -55,9 +59,11 @@ _HOMES = {
     "Stop": "engine.ports",
     "UploadOptions": "api",
     "UsageError": "errors",
+    "VerifyOptions": "api",
     "from_piwigo": "api",
     "refresh": "api",
     "upload": "api",
+    "verify": "api",
 }
 
 if not TYPE_CHECKING:  # hidden from type checkers, which would accept any name

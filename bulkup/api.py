@@ -1,4 +1,4 @@
-"""`bulkup.upload`, `bulkup.refresh` and `bulkup.from_piwigo`: runs as functions, for programs.
+"""`bulkup.upload`, `verify`, `refresh` and `from_piwigo`: runs as functions, for programs.
 
 It prints nothing, prompts for nothing and installs no signal handlers.
 """
@@ -28,17 +28,20 @@ from bulkup.app.options import (
     build_refresh,
     build_settings,
     build_table,
+    build_verify,
 )
 from bulkup.app.refresh import refresh_photos
 from bulkup.app.runner import ErrorLimit
 from bulkup.app.settings import Account, Level, MethodName, UploadSettings
 from bulkup.app.upload import upload_photos
+from bulkup.app.verify import verify_photos
 from bulkup.cluster import executor_from_flags
 from bulkup.engine.arrangement import Cover, Sort
 from bulkup.engine.ports import Stop
 from bulkup.errors import UsageError, check_range
-from bulkup.events import Event, PhotoFailed, Tally
+from bulkup.events import Event, PhotoChecked, PhotoFailed, Tally, Verdict
 from bulkup.source.filters import Filters, Patterns, read_lines
+from bulkup.source.metadata import Labels
 
 FAILURES_KEPT: Final = 10_000
 StrPath = str | os.PathLike[str]
@@ -53,8 +56,8 @@ COPIED: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SourceOptions:
-    """Options that `UploadOptions` and `RefreshOptions` share."""
+class FileOptions:
+    """Options of all runs that read files."""
 
     patterns: str | Sequence[str] = ()
     files_from: StrPath | None = None
@@ -67,25 +70,31 @@ class SourceOptions:
     no_default_excludes: bool = False
     takeout_skip: str | Sequence[str] = TAKEOUT_SKIP
 
-    title: str | None = None
-    tag: str | Sequence[str] = ()
-    author: str | None = None
-    comment: str | None = None
     metadata: StrPath | None = None
     metadata_map: str | Sequence[str] = ()
     no_sidecars: bool = False
-    no_embedded: bool = False
-    date_from_name: bool = False
-    folder_as_tag: bool = False
-    rating_as_tag: bool = False
-    people_as_tags: bool = False
-    keyword_paths: bool = False
 
     retries: int = 5
     patience: float | str = "1h"
     ledger: StrPath | None = None
     no_ledger: bool = False
     max_errors: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceOptions(FileOptions):
+    """Options that `UploadOptions` and `RefreshOptions` share."""
+
+    title: str | None = None
+    tag: str | Sequence[str] = ()
+    author: str | None = None
+    comment: str | None = None
+    no_embedded: bool = False
+    date_from_name: bool = False
+    folder_as_tag: bool = False
+    rating_as_tag: bool = False
+    people_as_tags: bool = False
+    keyword_paths: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,13 +171,49 @@ class RefreshOptions(SourceOptions):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyOptions(FileOptions):
+    """Options of `verify`, named like the flags of `bulkup verify` and with the same meaning.
+
+    Without `album` and `tree`, the photos may be anywhere in the gallery. The others are explained
+    for `UploadOptions`.
+    """
+
+    album: int | str | None = None
+    tree: bool = False
+    unwrap: bool = False
+    underscores_to_spaces: bool = False
+    rename_album: str | Sequence[str] = ()
+    album_levels: int | None = None
+    album_for_tag: str | Sequence[str] = ()
+
+    concurrency: int = 4
+    quick: bool = False
+    private: bool = False
+    share_with: str | Sequence[str] = ()
+    sort: Sort = "none"
+    cover: Cover = "none"
+    positions: bool = False
+    convert: bool = False
+
+    dask: str | None = None
+    map: str | Sequence[str] = ()
+    dask_tls_ca: StrPath | None = None
+    dask_tls_cert: StrPath | None = None
+    dask_tls_key: StrPath | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A photo that is not in its album: the reason, what to do, and the `code` of the failure."""
+    """A photo that is not in its album: the reason, what to do, and the `code` of the failure.
+
+    `verdict` is that of `verify`, None after other runs.
+    """
 
     path: Path
     reason: str
     hint: str
     code: str
+    verdict: Verdict | None = None
 
 
 @dataclass(slots=True)
@@ -180,7 +225,9 @@ class Report(Tally):
     album. `new` photos would be sent by an upload (dry run). `unfinished` photos had no outcome
     when the run stopped. `not_in_album` photos are missing from their album at the end. `refresh`
     counts photos that it `changed`, and those of which it `kept` what was edited in the gallery.
-    `failures` holds the first 10,000 failed photos. `ok` is True if every photo is in its album.
+    `verify` counts photos by verdict in `verdicts`, and in `misarranged` the albums that are not
+    shown as they should be. `failures` holds the first 10,000 failed photos, or after `verify`
+    those whose verdict is not `present`. `ok` is True if every photo is in its album.
     """
 
     failures: list[Failure] = field(default_factory=list)
@@ -188,9 +235,18 @@ class Report(Tally):
     def add(self, event: Event) -> None:
         """Count an event."""
         Tally.add(self, event)
-        if isinstance(event, PhotoFailed) and len(self.failures) < FAILURES_KEPT:
+        if not isinstance(event, PhotoFailed | PhotoChecked):
+            return
+        verdict = event.verdict if isinstance(event, PhotoChecked) else None
+        if verdict is not Verdict.PRESENT and len(self.failures) < FAILURES_KEPT:
             self.failures.append(
-                Failure(path=event.path, reason=event.reason, hint=event.hint, code=event.code)
+                Failure(
+                    path=event.path,
+                    reason=event.reason,
+                    hint=event.hint,
+                    code=event.code,
+                    verdict=verdict,
+                )
             )
 
 
@@ -230,6 +286,25 @@ async def refresh(
     """
     options = options or RefreshOptions()
     prepare = partial(_refresh_task, options)
+    return await _run(prepare, paths, account=account, options=options, emit=on_event, stop=stop)
+
+
+async def verify(
+    paths: Sequence[StrPath],
+    *,
+    account: Account,
+    options: VerifyOptions | None = None,
+    on_event: Callable[[Event], None] | None = None,
+    stop: Stop | None = None,
+) -> Report:
+    """Compare files with the gallery: present, in their albums, stored unchanged.
+
+    Changes nothing in the gallery. The report counts `verdicts`; photos that are not fine are in
+    its `failures`, and `ArrangementDiffers` events name albums that are not as they should be. The
+    rest is as for `upload`.
+    """
+    options = options or VerifyOptions()
+    prepare = partial(_verify_task, options)
     return await _run(prepare, paths, account=account, options=options, emit=on_event, stop=stop)
 
 
@@ -278,7 +353,7 @@ async def _run(
     paths: Sequence[StrPath],
     *,
     account: Account,
-    options: SourceOptions,
+    options: FileOptions,
     emit: Callable[[Event], None] | None,
     stop: Stop | None,
 ) -> Report:
@@ -292,7 +367,6 @@ async def _run(
             [Path(path) for path in paths],
             account=account,
             filters=await to_thread.run_sync(filters_of, options),
-            labels=build_labels(**_of(options, build_labels)),
             table=await to_thread.run_sync(lambda: build_table(**_of(options, build_table))),
         )
         return await _run_task(task, options, emit, stop)
@@ -325,7 +399,7 @@ def _settings(options: UploadOptions) -> UploadSettings:
     )
 
 
-def filters_of(options: SourceOptions) -> Filters:
+def filters_of(options: FileOptions) -> Filters:
     """Return the checked filters of the options; reads files. Raises `UsageError`."""
     patterns = _texts(options.patterns)
     rules = tuple(read_lines("\n".join(patterns), file="patterns"))
@@ -333,13 +407,17 @@ def filters_of(options: SourceOptions) -> Filters:
     return build_filters(patterns=Patterns(rules, only=only), **_of(options, build_filters))
 
 
-def _of(options: SourceOptions, build: Callable[..., object]) -> dict[str, Any]:
+def _of(options: FileOptions, build: Callable[..., object]) -> dict[str, Any]:
     """Return the options that a function has parameters for; `patterns` is built from one."""
     names = inspect.signature(build).parameters.keys() - {"into", "patterns", "now_s"}
     return {name: getattr(options, name) for name in names}
 
 
-def _executor_factory(options: UploadOptions) -> ExecutorFactory | None:
+def _labels(options: SourceOptions) -> Labels:
+    return build_labels(**_of(options, build_labels))
+
+
+def _executor_factory(options: UploadOptions | VerifyOptions) -> ExecutorFactory | None:
     files = (options.dask_tls_ca, options.dask_tls_cert, options.dask_tls_key)
     tls = tuple(None if file is None else Path(file) for file in files)
     return executor_from_flags(options.dask, maps=_texts(options.map), tls=tls)
@@ -352,16 +430,24 @@ def _texts(value: str | Sequence[str]) -> tuple[str, ...]:
 async def _upload_task(options: UploadOptions) -> Task:
     settings = _settings(options)
     factory = await to_thread.run_sync(_executor_factory, options)
-    return partial(upload_photos, settings=settings, executor_factory=factory)
+    labels = _labels(options)
+    return partial(upload_photos, settings=settings, labels=labels, executor_factory=factory)
 
 
 async def _refresh_task(options: RefreshOptions) -> Task:
-    return partial(refresh_photos, settings=build_refresh(**_of(options, build_refresh)))
+    settings = build_refresh(**_of(options, build_refresh))
+    return partial(refresh_photos, settings=settings, labels=_labels(options))
+
+
+async def _verify_task(options: VerifyOptions) -> Task:
+    settings = build_verify(**_of(options, build_verify))
+    factory = await to_thread.run_sync(_executor_factory, options)
+    return partial(verify_photos, settings=settings, executor_factory=factory)
 
 
 async def _run_task(
     task: Task,
-    options: SourceOptions,
+    options: FileOptions,
     on_event: Callable[[Event], None] | None,
     stop: Stop | None,
 ) -> Report:

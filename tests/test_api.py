@@ -4,7 +4,7 @@ import inspect
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
@@ -14,10 +14,18 @@ import pytest
 import bulkup
 from bulkup import events
 from bulkup.api import COPIED
-from bulkup.events import Event, PhotoStarted, PhotoUploaded, RunFinished, RunStarted, ScanFinished
+from bulkup.events import (
+    Event,
+    PhotoStarted,
+    PhotoUploaded,
+    RunFinished,
+    RunStarted,
+    ScanFinished,
+    Verdict,
+)
 from bulkup.sandbox import Sandbox
 from docs.generate import arguments
-from tests.support.galleries import only_photo, tags_of
+from tests.support.galleries import only_photo, spoil, tags_of
 from tests.support.runs import make_archive
 
 
@@ -80,6 +88,50 @@ def test_every_flag_of_an_upload_has_an_option_of_its_name() -> None:
     assert options == flags.keys() - account - files - outputs - {"flat"}
     defaults = {name: flags[name] for name in options}
     assert bulkup.UploadOptions() == bulkup.UploadOptions(**defaults)
+
+
+def test_every_flag_of_verify_has_an_option_of_its_name() -> None:
+    flags = {each.field_info.name: each.field_info.default for each in arguments("verify")}
+    options = {field.name for field in fields(bulkup.VerifyOptions)}
+    shared = {each.field_info.name for each in arguments("upload")}
+    of_uploads = {field.name for field in fields(bulkup.UploadOptions)}
+    assert options == (flags.keys() - shared - {"flat"}) | (flags.keys() & of_uploads)
+    defaults = {name: flags[name] for name in options}
+    assert bulkup.VerifyOptions() == bulkup.VerifyOptions(**defaults)
+
+
+async def test_verify_finds_what_is_missing_damaged_or_not_in_its_album(tmp_path: Path) -> None:
+    make_archive(tmp_path / "photos", count=4, names=4)
+    account = bulkup.Account(url="", user="admin", password="secret")
+    received: list[Event] = []
+    async with Sandbox() as box:
+        account = replace(account, url=box.url)
+        await upload(box, tmp_path / "photos", on_event=received.append)
+        sent = [event for event in received if isinstance(event, PhotoUploaded)]
+        fine, damaged, moved, gone = [event.path for event in sent]
+        await spoil(box, sent[1].image_id)
+        box.gallery.unlink(sent[2].image_id, 1)
+        await box.gallery.delete(sent[3].image_id)
+        options = bulkup.VerifyOptions(album=1, no_ledger=True)
+        report = await bulkup.verify(
+            [tmp_path / "photos"], account=account, options=options, on_event=received.append
+        )
+        anywhere = await bulkup.verify([tmp_path / "photos"], account=account)
+    assert report.verdicts.total() == 4
+    assert not report.ok
+    assert fine not in {failure.path for failure in report.failures}
+    assert {failure.path: failure.verdict for failure in report.failures} == {
+        damaged: Verdict.DIFFERING,
+        moved: Verdict.NOT_IN_ALBUM,
+        gone: Verdict.MISSING,
+    }
+    assert all(each.reason and each.hint and each.code for each in report.failures)
+    assert anywhere.verdicts[Verdict.PRESENT] == 2
+    assert isinstance(received[-1], RunFinished)
+    with pytest.raises(bulkup.UsageError, match="no album is to be checked"):
+        await bulkup.verify(
+            [], account=account, options=bulkup.VerifyOptions(metadata=tmp_path / "x.csv")
+        )
 
 
 def test_from_piwigo_has_an_option_for_each_of_its_flags() -> None:

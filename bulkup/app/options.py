@@ -14,6 +14,7 @@ from bulkup.app.settings import (
     MethodName,
     RefreshSettings,
     UploadSettings,
+    VerifySettings,
     default_ledger,
     parse_after,
     parse_bwlimit,
@@ -148,6 +149,64 @@ def build_refresh(
         convert=convert,
         dry_run=dry_run,
         retries=retries,
+    )
+
+
+def build_verify(
+    *,
+    album: int | str | None,
+    tree: bool,
+    unwrap: bool,
+    underscores_to_spaces: bool,
+    rename_album: str | Sequence[str],
+    album_levels: int | None,
+    album_for_tag: str | Sequence[str],
+    metadata: str | os.PathLike[str] | None,
+    no_sidecars: bool,
+    concurrency: int,
+    quick: bool,
+    private: bool,
+    share_with: str | Sequence[str],
+    sort: Sort,
+    cover: Cover,
+    positions: bool,
+    convert: bool,
+    patience: float | str,
+    ledger: str | os.PathLike[str] | None,
+    no_ledger: bool,
+    retries: int,
+) -> VerifySettings:
+    """Return the checked settings of a verification. Raises `UsageError`."""
+    names = underscores_to_spaces or rename_album or album_for_tag
+    into = None
+    if album is not None or tree or unwrap or album_levels is not None or names:
+        into = build_albums(
+            album=album,
+            tree=tree,
+            unwrap=unwrap,
+            underscores_to_spaces=underscores_to_spaces,
+            rename_album=rename_album,
+            album_levels=album_levels,
+            album_for_tag=album_for_tag,
+        )
+    elif metadata is not None and not positions:
+        raise UsageError(
+            "--metadata tells in which albums photos are, but no album is to be checked",
+            hint="Give --album or --tree as for the upload, or leave out --metadata.",
+        )
+    return VerifySettings(
+        into=into,
+        sidecars=not no_sidecars,
+        concurrency=concurrency,
+        quick=quick,
+        private=private,
+        share_with=_texts(share_with),
+        arrangement=Arrangement(sort=sort, cover=cover),
+        positions=positions,
+        convert=convert,
+        retries=retries,
+        patience_s=parse_duration(str(patience), flag="--patience"),
+        ledger=None if no_ledger else Path(ledger or default_ledger()),
     )
 
 

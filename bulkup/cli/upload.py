@@ -77,13 +77,8 @@ def verify(
     options = output.options()
     filters = selection.filters()
     check_paths(paths, filters)
-    settings = verification.settings(albums, retry)
+    settings = verification.settings(albums, retry, text)
     table = text.table()
-    if table is not None and settings.into is None and not settings.positions:
-        raise UsageError(
-            "--metadata tells in which albums photos are, but no album is to be checked",
-            hint="Give --album or --tree as for the upload, or leave out --metadata.",
-        )
     executor_factory = cluster.executor_factory()
     roots, account = prepare(paths, gallery, filters)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -17,12 +17,9 @@ from bulkup.app.settings import (
     default_ledger,
     parse_duration,
 )
-from bulkup.cli.flags import RetryFlags, flag, flags, split_lines
-from bulkup.engine.arrangement import Arrangement, Cover, Sort
+from bulkup.cli.flags import RetryFlags, VerifyTableFlags, flag, flags, split_lines
+from bulkup.engine.arrangement import Cover, Sort
 from bulkup.errors import UsageError
-
-OTHERS: Final = frozenset({"flat", "no_sidecars"})
-"""Flags of these groups that do not choose albums."""
 
 
 @flags("Albums")
@@ -80,14 +77,11 @@ class FolderFlags:
         ),
     ] = ()
 
-    def target(self) -> AlbumTarget:
-        """Return the checked albums. Raises `UsageError`."""
-        from bulkup.app.options import build_albums
-
+    def options(self) -> dict[str, Any]:
+        """Return the values by the names of options. Raises `UsageError`."""
         if self.tree and self.flat:
             raise UsageError("--tree and --flat exclude each other", hint="Give one of them.")
-        values = asdict(self)
-        return build_albums(**{name: values[name] for name in values.keys() - OTHERS})
+        return {name: value for name, value in asdict(self).items() if name != "flat"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +101,12 @@ class AlbumFlags(FolderFlags):
         ),
     ] = ()
 
+    def target(self) -> AlbumTarget:
+        """Return the checked albums. Raises `UsageError`."""
+        from bulkup.app.options import build_albums
+
+        return build_albums(**self.options())
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyAlbumFlags(FolderFlags):
@@ -124,13 +124,6 @@ class VerifyAlbumFlags(FolderFlags):
         bool,
         flag("With --tree: name albums after folders, ignoring titles from Google Takeout."),
     ] = False
-
-    def target_if_any(self) -> AlbumTarget | None:
-        """Return the checked albums, None for any album. Raises `UsageError`."""
-        names = self.underscores_to_spaces or self.rename_album or self.album_for_tag
-        levels = self.unwrap or self.album_levels is not None
-        chosen = self.album is not None or self.tree or levels or names
-        return self.target() if chosen else None
 
 
 @flags("Upload")
@@ -260,21 +253,14 @@ class VerifyFlags:
         bool, flag("Include the photos that an upload with --convert sends as JPEG.")
     ] = False
 
-    def settings(self, albums: VerifyAlbumFlags, retry: RetryFlags) -> VerifySettings:
+    def settings(
+        self, albums: VerifyAlbumFlags, retry: RetryFlags, text: VerifyTableFlags
+    ) -> VerifySettings:
         """Return the checked values. Raises `UsageError`."""
-        return VerifySettings(
-            into=albums.target_if_any(),
-            sidecars=not albums.no_sidecars,
-            concurrency=self.concurrency,
-            quick=self.quick,
-            private=self.private,
-            share_with=self.share_with,
-            arrangement=Arrangement(sort=self.sort, cover=self.cover),
-            positions=self.positions,
-            convert=self.convert,
-            retries=retry.retries,
-            patience_s=retry.patience_s,
-            ledger=retry.file,
+        from bulkup.app.options import build_verify
+
+        return build_verify(
+            **albums.options(), **asdict(self), **asdict(retry), metadata=text.metadata
         )
 
 
