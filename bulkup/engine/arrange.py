@@ -16,7 +16,14 @@ from typing import Final, TypeVar
 
 from bulkup.engine.albums import Albums, IdSet
 from bulkup.engine.arrangement import NOTHING, AlbumModel, Arrangement, Marks, Models, Sort
-from bulkup.engine.ports import AlbumPhoto, GalleryWriter, Job, RunContext, Unarranged
+from bulkup.engine.ports import (
+    AlbumDisplay,
+    AlbumPhoto,
+    GalleryWriter,
+    Job,
+    RunContext,
+    Unarranged,
+)
 from bulkup.engine.retry import Recovery
 from bulkup.errors import BulkupError, Transient
 from bulkup.events import Event, Noticed, PhotoPresent, PhotoUploaded
@@ -62,6 +69,7 @@ class Arranger:
         self._added = IdSet()
         self._albums: set[int] = set()
         self._ranked: set[int] = set()
+        self._displays: Mapping[int, AlbumDisplay] = {}
         self._covers: list[tuple[Path, int]] = []
         self._failures: dict[str, tuple[int, str]] = {}
         self._again = False
@@ -119,6 +127,9 @@ class Arranger:
         in_order: dict[int, Sequence[int]] = {}
         if self._models is not None:
             in_order = await self._follow(self._models(), albums.made)
+        if self._albums and self._arrangement.sort != "none":
+            with suppress(BulkupError):
+                self._displays = await self._recovery.run(self._gallery.album_displays)
         covers = await self._covers_by_album(album_of) if self._arrangement.cover == "auto" else {}
         for album in sorted(self._albums):
             await self._arrange(album, covers.get(album))
@@ -138,7 +149,7 @@ class Arranger:
                 )
             )
         if self._ranked:
-            await self._report_other_orders()
+            self._report_other_orders()
         elif self._arrangement.sort != "none":
             self._emit(Noticed(message=NOTHING_SORTED, hint=NOTHING_SORTED_HINT))
         if self._arrangement.link and self._uploaded.least is not None:
@@ -161,7 +172,7 @@ class Arranger:
             in_order = sorted(photos, key=order_of(sort, self._ranks))
             ids = [photo.photo_id for photo in in_order]
             if sort != "none":
-                await self._rank(ids, album)
+                await self._rank(ids, album, shown=[photo.photo_id for photo in photos])
             if cover == "first":
                 chosen = ids[0]
             elif cover == "newest":
@@ -169,21 +180,26 @@ class Arranger:
         if chosen is not None:
             await self._try("the cover", partial(self._gallery.set_cover, chosen, album=album))
 
-    async def _rank(self, photos: Sequence[int], album: int) -> None:
+    async def _rank(self, photos: Sequence[int], album: int, *, shown: Sequence[int] = ()) -> None:
+        """Rank the photos of an album; `shown` is the order in which it shows them, if known."""
         self._ranked.add(album)
-        await self._try("the order", partial(self._gallery.set_order, photos, album=album))
+        display = self._displays.get(album)
+        present = shown if display and display.by_rank else ()
+        if present != photos:
+            set_order = partial(self._gallery.set_order, photos, album=album, present=present)
+            await self._try("the order", set_order)
 
     async def _follow(
         self, models: Iterable[AlbumModel], made: AbstractSet[int]
     ) -> dict[int, Sequence[int]]:
         """Give albums the order and the covers of models; return the order of new albums."""
         in_order: dict[int, Sequence[int]] = {}
-        shown = await self._try("the covers", self._gallery.album_displays) or {}
+        self._displays = await self._try("the covers", self._gallery.album_displays) or {}
         for model in models:
             photos = await self._try("the order", model.photos)
             if photos and len(photos) > 1:
                 await self._rank(photos, model.album)
-            there = shown.get(model.album)
+            there = self._displays.get(model.album)
             if model.cover and not (there and there.cover == model.cover):
                 set_cover = partial(self._gallery.set_cover, model.cover, album=model.album)
                 await self._try("the cover", set_cover)
@@ -222,16 +238,12 @@ class Arranger:
             self._failures[what] = times + 1, error.message
             return None
 
-    async def _report_other_orders(self) -> None:
+    def _report_other_orders(self) -> None:
         """Emit a notice of the albums that do not show their photos by rank."""
-        try:
-            displays = await self._recovery.run(self._gallery.album_displays)
-        except BulkupError:
-            return
         pages = [
             display.order_page
             for album in sorted(self._ranked)
-            if (display := displays.get(album)) and display.other_order
+            if (display := self._displays.get(album)) and display.other_order
         ]
         if pages:
             more = f" and {len(pages) - NAMED:,} more" if len(pages) > NAMED else ""

@@ -256,7 +256,9 @@ class DryRunGallery:
     async def remove(self, photo_id: int) -> None:
         """Change nothing."""
 
-    async def set_order(self, photo_ids: Sequence[int], *, album: int) -> None:
+    async def set_order(
+        self, photo_ids: Sequence[int], *, album: int, present: Sequence[int] = ()
+    ) -> None:
         """Change nothing."""
 
     async def set_album_order(self, albums: Sequence[int]) -> None:

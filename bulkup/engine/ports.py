@@ -329,6 +329,10 @@ class AlbumDisplay(Protocol):
     """How an album is shown."""
 
     @property
+    def by_rank(self) -> bool:
+        """Whether its photos are shown by rank, as far as known."""
+
+    @property
     def other_order(self) -> str:
         """The order of its photos as SQL; empty if that is by rank, or unknown."""
 
@@ -480,8 +484,13 @@ class GalleryWriter(GalleryReader, Protocol):
     async def report(self, photo_ids: Collection[int], *, album: int) -> Collection[int]:
         """Tell administrators of new photos where they approve them; return those that wait."""
 
-    async def set_order(self, photo_ids: Sequence[int], *, album: int) -> None:
-        """Rank all photos of an album in this order. Raises `NotOffered`."""
+    async def set_order(
+        self, photo_ids: Sequence[int], *, album: int, present: Sequence[int] = ()
+    ) -> None:
+        """Rank all photos of an album in this order. Raises `NotOffered`.
+
+        `present` is their present order by rank, empty if unknown.
+        """
 
     async def set_album_order(self, albums: Sequence[int]) -> None:
         """Put all albums of one parent into this order. Raises `NotOffered`."""

@@ -10,18 +10,19 @@ from bulkup.errors import NotOffered, Refused
 from bulkup.errors import server as server_failures
 from bulkup.piwigo import protocol
 from bulkup.piwigo.protocol import Fields, Offer, Request
+from bulkup.piwigo.ranks import rank_photos
 from bulkup.piwigo.session import SessionPool
 
 PAGE: Final = 500
 """Photos asked for at once: the most that Piwigo's default settings permit."""
 
-MOST_RANKED: Final = 900
-"""Photos that one request can rank: PHP takes 1,000 values by default (`max_input_vars`)."""
-
 BATCH: Final = 500
 """Photos that other requests name at once, for the same reason."""
 
 BY_RANK: Final = ("rank", "`rank`")
+
+MOST_SORTED: Final = 900
+"""Albums that one request can put in order: PHP takes 1,000 values by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +37,17 @@ class AlbumDisplay:
     order_page: str
 
     @property
+    def by_rank(self) -> bool:
+        """Whether the album itself is shown by rank, as far as known."""
+        return self.order.lower().startswith(BY_RANK)
+
+    @property
     def other_order(self) -> str:
         """The order, empty if that is by rank or unknown.
 
         Unknown is also `id ASC`: Piwigo reports it where the whole gallery is shown by rank.
         """
-        return "" if self.order.lower().startswith((*BY_RANK, "id asc")) else self.order
+        return "" if self.by_rank or self.order.lower().startswith("id asc") else self.order
 
 
 class Arranging:
@@ -111,23 +117,11 @@ class Arranging:
                 for photo in photos:
                     yield photo
 
-    async def set_order(self, photo_ids: Sequence[int], *, album: int) -> None:
-        """Rank the photos of an album in this order (`pwg.images.setRank`).
-
-        One request ranks the first of them; each other one is appended by a request of its own,
-        because every list begins at rank 1 again (source of Piwigo 13.8 and 16.4).
-        """
-        first, others = photo_ids[:MOST_RANKED], photo_ids[MOST_RANKED:]
-        if len(first) > 1:
-            fields = (*_ids(first), ("category_id", str(album)))
-            await self.ask("pwg.images.setRank", fields)
-        for rank, photo_id in enumerate(others, start=MOST_RANKED + 1):
-            fields = (
-                ("image_id", str(photo_id)),
-                ("category_id", str(album)),
-                ("rank", str(rank)),
-            )
-            await self.ask("pwg.images.setRank", fields)
+    async def set_order(
+        self, photo_ids: Sequence[int], *, album: int, present: Sequence[int] = ()
+    ) -> None:
+        """Rank the photos of an album in this order; `present` is that by rank, if known."""
+        await rank_photos(photo_ids, album=album, present=present, ask=self.ask)
 
     async def set_album_order(self, albums: Sequence[int]) -> None:
         """Put all albums of one parent into this order (`pwg.categories.setRank`).
@@ -136,7 +130,7 @@ class Arranging:
         place (source of Piwigo 13.8 and 16.4).
         """
         method = "pwg.categories.setRank"
-        if len(albums) <= MOST_RANKED:
+        if len(albums) <= MOST_SORTED:
             await self.ask(method, tuple(("category_id[]", str(album)) for album in albums))
             return
         for rank, album in enumerate(albums, start=1):

@@ -189,6 +189,7 @@ class Gallery:
         self._linked: set[int] = set()
         self._links: dict[int, set[int]] = {}
         self.ranks: dict[tuple[int, int], int] = {}  # by album and photo
+        self._last_ranks: dict[int, int] = {}  # by album
         self.caddies: dict[int, set[int]] = {}  # by user
         self.groups: dict[int, Group] = {}
         self.group_access: set[tuple[int, int]] = set()  # group and album
@@ -500,13 +501,20 @@ class Gallery:
         return True
 
     def link(self, photo_id: int, album_id: int) -> None:
-        """Put a photo, which need not exist, into an album."""
+        """Put a photo, which need not exist, into an album, at its end."""
+        if photo_id not in self._links.get(album_id, ()):
+            self.rank(photo_id, album_id, self._last_ranks.get(album_id, 0) + 1)
         self._links.setdefault(album_id, set()).add(photo_id)
         if photo := self.photos.get(photo_id):
             photo.albums.add(album_id)
             self._linked.add(photo_id)
             if (album := self.albums.get(album_id)) and album.representative is None:
                 album.representative = photo_id
+
+    def rank(self, photo_id: int, album_id: int, rank: int) -> None:
+        """Give a photo a rank in an album."""
+        self.ranks[album_id, photo_id] = rank
+        self._last_ranks[album_id] = max(rank, self._last_ranks.get(album_id, 0))
 
     def unlink(self, photo_id: int, album_id: int) -> None:
         """Take a photo out of an album."""

@@ -10,7 +10,7 @@ from anyio import to_thread
 from bulkup.engine import arrange as arrange_module
 from bulkup.engine.arrangement import Arrangement
 from bulkup.events import ArrangementDiffers, Noticed, PhotoUploaded
-from bulkup.piwigo import arrangement
+from bulkup.piwigo import arrangement, ranks
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.versions import VERSIONS
 from bulkup.source.cells import TableFile
@@ -63,7 +63,7 @@ async def test_an_album_is_sorted_with_the_photos_that_it_had(
 async def test_a_large_album_is_ranked_beyond_what_one_request_can_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(arrangement, "MOST_RANKED", 3)
+    monkeypatch.setattr(ranks, "MOST_RANKED", 3)
     monkeypatch.setattr(arrangement, "PAGE", 2)
     names = [f"{number}.jpg" for number in range(7)]
     write_all(tmp_path, *reversed(names))
@@ -72,8 +72,28 @@ async def test_a_large_album_is_ranked_beyond_what_one_request_can_name(
         write_all(tmp_path, "10.jpg")
         await arrange(box, tmp_path, arrangement=BY_NAME)
         assert ordered(box) == [*names, "10.jpg"]
-        ranks = [box.gallery.ranks[1, p.id] for p in box.gallery.photos_in(1)]
-        assert sorted(ranks) == list(range(1, 9))
+        there = [box.gallery.ranks[1, p.id] for p in box.gallery.photos_in(1)]
+        assert len(set(there)) == 8
+
+
+async def test_photos_in_the_right_order_are_not_ranked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranks, "MOST_RANKED", 4)
+    names = [f"{number}.jpg" for number in range(2, 14)]
+    write_all(tmp_path, *names)
+    async with Sandbox() as box:
+        box.gallery.albums[1].image_order = "`rank` ASC"
+        await arrange(box, tmp_path, arrangement=BY_NAME)
+        box.requests.clear()
+        write_all(tmp_path, "14.jpg")
+        await arrange(box, tmp_path, arrangement=BY_NAME)  # it is the last one already
+        assert not calls(box)["pwg.images.setRank"]
+        write_all(tmp_path, "1.jpg", "9 a.jpg", "9 b.jpg")
+        await arrange(box, tmp_path, arrangement=BY_NAME)
+        wanted = ["1.jpg", *names[:7], "9 a.jpg", "9 b.jpg", *names[7:], "14.jpg"]
+        assert ordered(box) == wanted
+        assert calls(box)["pwg.images.setRank"] <= 8
 
 
 async def test_covers_are_taken_from_files_or_chosen(tmp_path: Path) -> None:
@@ -135,7 +155,7 @@ async def test_a_table_sorts_and_marks_covers(tmp_path: Path) -> None:
 async def test_new_albums_are_sorted_into_those_of_the_run(
     tmp_path: Path, version: str, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(arrangement, "MOST_RANKED", most)
+    monkeypatch.setattr(arrangement, "MOST_SORTED", most)
     first, more = ("10 a", "2 'b'", "z"), ("1", "3 🙂", "zz")
     for name in first:
         write_all(tmp_path / name, f"{name}.jpg")

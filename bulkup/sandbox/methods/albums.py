@@ -238,7 +238,7 @@ async def _set_rank(call: Call) -> dict[str, object]:
     if len(ids) > 1:
         for rank, photo_id in enumerate(ids, start=1):
             if album in getattr(gallery.photos.get(photo_id), "albums", ()):
-                gallery.ranks[album, photo_id] = rank
+                gallery.rank(photo_id, album, rank)
         ranked = sorted(
             gallery.photos_in(album), key=lambda p: gallery.ranks.get((album, p.id), 0)
         )
@@ -257,8 +257,8 @@ async def _set_rank(call: Call) -> dict[str, object]:
     rank = min(call.number("rank"), max(ranks.values()) + 1) if ranks else 1
     for photo_id, other in ranks.items():
         if other >= rank:
-            gallery.ranks[album, photo_id] = other + 1
-    gallery.ranks[album, ids[0]] = rank
+            gallery.rank(photo_id, album, other + 1)
+    gallery.rank(ids[0], album, rank)
     return {"image_id": ids[0], "category_id": album, "rank": rank}
 
 
