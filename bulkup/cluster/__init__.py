@@ -43,9 +43,6 @@ def executor_from_flags(
 
     from bulkup.cluster.coordinator import executor_from  # noqa: PLC0415 (heavy)
     from bulkup.cluster.messages import PathMap  # noqa: PLC0415 (heavy)
-    from bulkup.cluster.scheduler import cluster_address, security_of  # noqa: PLC0415 (heavy)
+    from bulkup.cluster.scheduler import cluster_address  # noqa: PLC0415 (heavy)
 
-    where = cluster_address(dask, maps=PathMap(maps), tls=tls)
-    if where.address:
-        security_of(where)
-    return executor_from(where)
+    return executor_from(cluster_address(dask, maps=PathMap(maps), tls=tls))

@@ -6,7 +6,7 @@ import uuid
 from asyncio import CancelledError
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
@@ -30,27 +30,21 @@ MOST_LOCAL: Final = 64
 class ClusterAddress:
     """The valid `address` of a scheduler, or the number of `local` workers to start.
 
-    `maps` are the paths of folders on the workers. The certificates are PEM files; without them,
-    Dask's own configuration applies.
+    `maps` are the paths of folders on the workers.
     """
 
     address: str = ""
+    security: Security = field(default_factory=Security)
     local: int = 0
     maps: PathMap
-    tls_ca: Path | None = None
-    tls_cert: Path | None = None
-    tls_key: Path | None = None
 
 
 def cluster_address(text: str, *, maps: PathMap, tls: tuple[Path | None, ...]) -> ClusterAddress:
-    """Parse the value of --dask. Raises `UsageError`."""
-    ca, cert, key = tls
-    if (ca is None) != (cert is None) or (key and not cert):
-        raise UsageError(
-            "the Dask certificates are incomplete",
-            hint="Give --dask-tls-ca and --dask-tls-cert, and --dask-tls-key where the key is "
-            "not in the same file.",
-        )
+    """Parse the value of --dask. Raises `UsageError`.
+
+    `tls` are PEM files: the CA's certificate, this machine's, and its key unless that is in the
+    same file. Without them, Dask's own configuration applies.
+    """
     for file in tls:
         if file is not None and not file.is_file():
             raise UsageError(
@@ -73,34 +67,30 @@ def cluster_address(text: str, *, maps: PathMap, tls: tuple[Path | None, ...]) -
             f"--dask {text} is not a scheduler's address",
             hint="Give one such as tls://scheduler:8786, or local:3 to try it.",
         )
-    if kind == "tcp" and ca is not None:
+    if kind == "tcp" and any(tls):
         raise UsageError(
             "certificates are for a scheduler at tls://", hint=f"Give --dask tls:{rest}"
         )
-    return ClusterAddress(address=text, maps=maps, tls_ca=ca, tls_cert=cert, tls_key=key)
+    return ClusterAddress(
+        address=text, maps=maps, security=_security(tls, encrypted=kind == "tls")
+    )
 
 
-def security_of(where: ClusterAddress) -> Security:
-    """Return the TLS configuration for a cluster. Raises `UsageError`."""
-    if where.tls_ca is None:
-        security = Security()
-    else:
-        security = Security(
-            tls_ca_file=f"{where.tls_ca}",
-            tls_client_cert=f"{where.tls_cert}",
-            tls_client_key=where.tls_key and f"{where.tls_key}",
-            require_encryption=True,
-        )
+def _security(tls: tuple[Path | None, ...], *, encrypted: bool) -> Security:
+    files = [file and f"{file}" for file in tls]
+    names = ("tls_ca_file", "tls_client_cert", "tls_client_key")
+    security = Security(**dict(zip(names, files, strict=True)) if any(tls) else {})
     try:
         known = security.get_connection_args("client")["ssl_context"]
     except OSError as error:  # ssl.SSLError is one
         raise UsageError(
             f"the Dask certificates can't be used: {error}", hint="Give matching PEM files."
         ) from None
-    if where.address.startswith("tls://") and known is None:
+    if encrypted and known is None:
         raise UsageError(
             "a scheduler at tls:// needs certificates",
-            hint="Give --dask-tls-ca, --dask-tls-cert and --dask-tls-key.",
+            hint="Give --dask-tls-ca and --dask-tls-cert, and --dask-tls-key where the key is "
+            "not in the same file.",
         )
     return security
 
@@ -245,13 +235,11 @@ async def _close(client: Client, *, timeout_s: float) -> None:
 async def open_cluster(where: ClusterAddress) -> AsyncIterator[Cluster]:
     """Connect to a cluster, or start a local one. Raises `RunError`."""
     async with AsyncExitStack() as stack:
-        address, security = where.address, Security()
+        address, security = where.address, where.security
         try:
             if where.local:
                 made = await _local_cluster(where.local, stack)
                 address, security = made.scheduler_address, made.security
-            else:
-                security = security_of(where)
             client = await _client(address, security)
         except (OSError, TimeoutError, ValueError, RuntimeError) as error:
             failure = run_failures.CLUSTER_UNREACHED(address=address or "local", reason=error)

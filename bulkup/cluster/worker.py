@@ -14,7 +14,6 @@ from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
-from stat import S_ISREG
 from tempfile import mkstemp
 from typing import Any, Final, Self, TypeVar
 
@@ -39,13 +38,13 @@ from bulkup.engine.pacing import Tail
 from bulkup.engine.ports import Fact, Job, UploadContext
 from bulkup.engine.retry import Recovery
 from bulkup.engine.upload import upload
-from bulkup.errors import AnswerLost, BulkupError
+from bulkup.errors import AnswerLost, BulkupError, PhotoError
+from bulkup.errors import local as local_failures
 from bulkup.errors import server as server_failures
 from bulkup.events import Event, PhotoProgress
 from bulkup.piwigo.client import PiwigoServer
 from bulkup.piwigo.multipart import Throttle
-from bulkup.source import zips
-from bulkup.source.files import open_at_once, version
+from bulkup.source.files import opened
 from bulkup.source.metadata import Metadata
 from bulkup.source.photos import Photo
 from bulkup.source.sidecars import Describer
@@ -124,7 +123,7 @@ class RunPlugin(WorkerPlugin):  # type: ignore[misc]
         self._stop = False
         self._outbox: list[tuple[object, ...]] = []
         self._flushing = False
-        self._progress: dict[int, int] = {}
+        self._progress: dict[int | None, PhotoProgress] = {}
         self._asked: dict[int, asyncio.Future[None]] = {}
         self._numbers = count(1)
         self._topic = ""
@@ -217,10 +216,11 @@ class RunPlugin(WorkerPlugin):  # type: ignore[misc]
 
     def _flush(self) -> None:
         self._flushing = False
+        self._outbox += (("event", order, event) for order, event in self._progress.items())
+        self._progress.clear()
         if self._outbox:
             message = pickle.dumps((self._topic, self._outbox))
             self._outbox = []
-            self._progress.clear()
             self._worker.log_event(self._invitation.topic, message)
 
     def post(self, *item: object, now: bool = False) -> None:
@@ -234,14 +234,11 @@ class RunPlugin(WorkerPlugin):  # type: ignore[misc]
         """Send an event, about the photo of `order` if given; of progress only the latest."""
         if hasattr(event, "path"):
             event = replace(event, path=None)  # type: ignore[arg-type, unused-ignore]
-        if isinstance(event, PhotoProgress) and order in self._progress:
-            self._outbox[self._progress[order]] = ("event", order, event)
-            return
-        if order is not None:
+        if isinstance(event, PhotoProgress):
+            self._progress[order] = event
+        else:
             self._progress.pop(order, None)
-            if isinstance(event, PhotoProgress):
-                self._progress[order] = len(self._outbox)
-        self.post("event", order, event)
+            self.post("event", order, event)
 
     async def ask(self, kind: str, *item: object) -> None:
         """Send a request and wait for the answer. Raises the error in it."""
@@ -414,33 +411,15 @@ class RemoteSlot:
 def find_file(order: Order) -> Photo:
     """Return the file of an order as it is on this worker. Raises `NotVisible`."""
     path = Path(order.path)
-    if zips.split(path) is not None:
-        return _find_member(path, order)
     try:
-        descriptor = open_at_once(path)
-        try:
-            status = os.fstat(descriptor)
-        finally:
-            os.close(descriptor)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a valid name"
-        raise NotVisible(f"{path}: {reason}") from None
-    if not S_ISREG(status.st_mode):
-        raise NotVisible(f"{path} is not a regular file there")
-    if status.st_size != order.size or abs(status.st_mtime_ns - order.mtime_ns) > SAME_NS:
-        raise NotVisible(f"{path} is a different file there, of {status.st_size:,} bytes")
-    return Photo(path, status.st_size, status.st_mtime_ns)
-
-
-def _find_member(path: Path, order: Order) -> Photo:
-    """Return a file in a zip archive; its time is the same on all machines."""
-    try:
-        found = version(path)
-    except OSError as error:
-        raise NotVisible(f"{path}: {error.strerror or error}") from None
-    if found != (order.size, order.mtime_ns):
-        raise NotVisible(f"{path} is a different file there, of {found[0]:,} bytes")
-    return Photo(path, *found)
+        with opened(path) as file:
+            photo = Photo(path, file.size, file.mtime_ns)
+    except (PhotoError, ValueError) as error:  # a name that is not valid there is a ValueError
+        missing = getattr(error, "code", "") == local_failures.VANISHED.code
+        raise NotVisible(f"{path}: {'no such file there' if missing else error}") from None
+    if photo.size != order.size or abs(photo.mtime_ns - order.mtime_ns) > SAME_NS:
+        raise NotVisible(f"{path} is a different file there, of {photo.size:,} bytes")
+    return photo
 
 
 @asynccontextmanager

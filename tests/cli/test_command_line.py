@@ -214,7 +214,7 @@ OTHER_LINES = {
     "upload {folder} --dask scheduler": "is not a scheduler's address",
     "upload {folder} --dask local:0": "is not a number of workers",
     "upload {folder} --dask tls://127.0.0.1:8786": "needs certificates",
-    "upload {folder} --dask tls://127.0.0.1:8786 --dask-tls-ca {folder}/empty": "are incomplete",
+    "upload {folder} --dask tls://127.0.0.1:8786 --dask-tls-ca {folder}/empty": "needs cert",
     "upload {folder} --dask local:2 --map here": "does not name two folders",
     "upload {folder} --map a=b": "for the workers of a Dask cluster",
     "watch {folder} --dask local:2": "--dask only works with bulkup upload and verify",

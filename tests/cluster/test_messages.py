@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -52,12 +53,19 @@ def test_no_path_is_sent_and_of_a_photos_progress_the_last_until_something_else_
         plugin._emit(PhotoProgress(path=PATH, sent=10 * sent), order=2)
     plugin._emit(Retrying(path=PATH, reason="r", attempt=2, after_s=0.5), order=1)
     plugin._emit(PhotoProgress(path=PATH, sent=3), order=1)
-    posted = [(order, getattr(event, "sent", None)) for _, order, event in plugin._outbox]
-    assert posted == [(1, 2), (2, 20), (1, None), (1, 3)]
+    plugin._worker = mock.Mock()
+    plugin._flush()
+    message = plugin._worker.log_event.call_args.args[1]
+    _, items = pickle.loads(message)  # noqa: S301 (it is our own)
+    posted = [(order, getattr(event, "sent", None)) for _, order, event in items]
+    assert posted == [(1, None), (2, 20), (1, 3)]
+    plugin._emit(PhotoProgress(path=PATH, sent=4), order=1)
     uploaded = PhotoUploaded(path=PATH, size=1, md5="x", image_id=7, attempts=1, seconds=0.1)
     plugin._emit(uploaded, order=1)
-    assert len(plugin._outbox) == 5
-    assert b"pathlib" not in pickle.dumps(plugin._outbox)
+    plugin._flush()
+    message = plugin._worker.log_event.call_args.args[1]
+    assert len(pickle.loads(message)[1]) == 1  # noqa: S301 (it is our own)
+    assert b"pathlib" not in message
 
 
 @pytest.mark.parametrize(

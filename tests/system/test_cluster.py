@@ -29,7 +29,7 @@ from distributed.security import Security
 import bulkup
 from bulkup.cluster.messages import PathMap
 from bulkup.cluster.scheduler import Cluster as Dask
-from bulkup.cluster.scheduler import ClusterAddress, open_cluster
+from bulkup.cluster.scheduler import cluster_address, open_cluster
 from bulkup.events import Event, PhotoUploaded
 from bulkup.sandbox import Fault, Sandbox
 from tests.support.certificates import make_certificate
@@ -309,9 +309,7 @@ async def test_batches_that_are_over_leave_nothing_in_memory(
         gc.collect()
         return tracemalloc.get_traced_memory()[0]
 
-    where = ClusterAddress(
-        address=two.address, maps=PathMap(), tls_ca=two.cert, tls_cert=two.cert, tls_key=two.key
-    )
+    where = cluster_address(two.address, maps=PathMap(), tls=(two.cert, two.cert, two.key))
     async with open_cluster(where) as cluster:
         await submit(20, cluster)
         tracemalloc.start()
