@@ -40,6 +40,7 @@ from bulkup.engine.arrangement import Cover, Sort
 from bulkup.engine.ports import Stop
 from bulkup.errors import UsageError, check_range
 from bulkup.events import Event, PhotoChecked, PhotoFailed, Tally, Verdict
+from bulkup.source.cells import TableFile
 from bulkup.source.filters import Filters, Patterns, read_lines
 from bulkup.source.metadata import Labels
 
@@ -340,7 +341,7 @@ async def from_piwigo(
             arrange=not no_arrange,
             ignore_md5=ignore_md5,
             account=account,
-            settings=_settings(options),
+            settings=settings_of(options),
         )
         return await _run_task(task, options, on_event, stop)
 
@@ -367,7 +368,7 @@ async def _run(
             [Path(path) for path in paths],
             account=account,
             filters=await to_thread.run_sync(filters_of, options),
-            table=await to_thread.run_sync(lambda: build_table(**_of(options, build_table))),
+            table=await to_thread.run_sync(table_of, options),
         )
         return await _run_task(task, options, emit, stop)
 
@@ -393,7 +394,8 @@ def _option_names(message: str) -> str:
     )
 
 
-def _settings(options: UploadOptions) -> UploadSettings:
+def settings_of(options: UploadOptions) -> UploadSettings:
+    """Return the checked settings of the options. Raises `UsageError`."""
     return build_settings(
         into=build_albums(**_of(options, build_albums)), **_of(options, build_settings)
     )
@@ -407,14 +409,20 @@ def filters_of(options: FileOptions) -> Filters:
     return build_filters(patterns=Patterns(rules, only=only), **_of(options, build_filters))
 
 
+def labels_of(options: SourceOptions) -> Labels:
+    """Return the checked labels of the options. Raises `UsageError`."""
+    return build_labels(**_of(options, build_labels))
+
+
+def table_of(options: FileOptions) -> TableFile | None:
+    """Return the checked table of the options, None without one. Raises `UsageError`."""
+    return build_table(**_of(options, build_table))
+
+
 def _of(options: FileOptions, build: Callable[..., object]) -> dict[str, Any]:
     """Return the options that a function has parameters for; `patterns` is built from one."""
     names = inspect.signature(build).parameters.keys() - {"into", "patterns", "now_s"}
     return {name: getattr(options, name) for name in names}
-
-
-def _labels(options: SourceOptions) -> Labels:
-    return build_labels(**_of(options, build_labels))
 
 
 def _executor_factory(options: UploadOptions | VerifyOptions) -> ExecutorFactory | None:
@@ -428,15 +436,15 @@ def _texts(value: str | Sequence[str]) -> tuple[str, ...]:
 
 
 async def _upload_task(options: UploadOptions) -> Task:
-    settings = _settings(options)
+    settings = settings_of(options)
     factory = await to_thread.run_sync(_executor_factory, options)
-    labels = _labels(options)
+    labels = labels_of(options)
     return partial(upload_photos, settings=settings, labels=labels, executor_factory=factory)
 
 
 async def _refresh_task(options: RefreshOptions) -> Task:
     settings = build_refresh(**_of(options, build_refresh))
-    return partial(refresh_photos, settings=settings, labels=_labels(options))
+    return partial(refresh_photos, settings=settings, labels=labels_of(options))
 
 
 async def _verify_task(options: VerifyOptions) -> Task:

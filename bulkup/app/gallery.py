@@ -198,7 +198,7 @@ async def open_run(
         version=server.offer.version,
         user=server.offer.user,
         album=album if ROOT < album < FIRST_PLANNED else None,
-        album_name=await _album_name(album, gallery, recovery),
+        album_name=await album_name(album, gallery, recovery),
         method=method,
         concurrency=options.concurrency,
         chunk_size=chunk_size,
@@ -236,7 +236,7 @@ async def open_run(
         )
 
 
-async def _album_name(album: int, gallery: GalleryReader, recovery: Recovery) -> str:
+async def album_name(album: int, gallery: GalleryReader, recovery: Recovery) -> str:
     """Return the name of an album, empty for 0. Raises `RunError` where it does not exist."""
     if not album:
         return ""

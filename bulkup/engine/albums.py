@@ -528,6 +528,12 @@ class AlbumResolver:
         self._sharing: set[tuple[int, str]] = set()
         self._unread: set[str] = set()
 
+    def folders(self) -> Iterator[tuple[Path, int]]:
+        """Yield the folders that were resolved to albums so far, with the albums' ids."""
+        for folder, (album, _) in self._found.items():
+            if album is not None:
+                yield folder, album
+
     async def paths_of(self, photos: Sequence[Path]) -> list[tuple[AlbumPath | Path, ...]]:
         """Return the paths of the further albums of these photos, or files in their folders."""
         if not self._sources:

@@ -293,6 +293,22 @@ def make_deduplicator(
     )
 
 
+def walk_of(plan: Plan) -> Walk:
+    """Find the files of a plan."""
+    if plan.walk is not None:
+        return plan.walk()
+    found = find(
+        plan.roots,
+        plan.filters,
+        endings=plan.endings,
+        convert=plan.convert,
+        only=plan.only,
+        repeat_links=plan.folder_albums.tree,
+    )
+    parts = sorted(plan.folder_albums.zips)
+    return paired(found, endings=plan.endings, parts=parts) if plan.formats else found
+
+
 def read_plan(
     plan: Plan,
     context: RunContext,
@@ -302,22 +318,8 @@ def read_plan(
     executor: Executor,
 ) -> MemoryObjectReceiveStream[Job]:
     """Start to read the files of a plan; return the stream of their jobs."""
-    walk: Walk
-    if plan.walk is not None:
-        walk = plan.walk()
-    else:
-        found = find(
-            plan.roots,
-            plan.filters,
-            endings=plan.endings,
-            convert=plan.convert,
-            only=plan.only,
-            repeat_links=plan.folder_albums.tree,
-        )
-        parts = sorted(plan.folder_albums.zips)
-        walk = paired(found, endings=plan.endings, parts=parts) if plan.formats else found
     return read_archive(
-        walk,
+        walk_of(plan),
         context,
         tasks=tasks,
         hashing=plan.hashing,
@@ -401,7 +403,7 @@ async def scan_stage(
             entries = await context.ledger.look_up(
                 [found.path for found in batch if isinstance(found, Photo | PairedFile)]
             )
-            verdicts = await _verdicts(takeout, batch, entries) if takeout else {}
+            verdicts = await verdicts_on(takeout, batch, entries) if takeout else {}
             for found in batch:
                 photo = photo_of(found, verdicts.get(found.path, KEEP))
                 if photo is None:
@@ -436,7 +438,7 @@ async def scan_stage(
         context.emit(ScanFinished())
 
 
-async def _verdicts(
+async def verdicts_on(
     takeout: TakeoutFilter, batch: Sequence[Found | PairedFile], entries: Mapping[Path, Entry]
 ) -> Mapping[Path, Verdict]:
     """Return the verdicts on the files of a Takeout, except for those on the server.

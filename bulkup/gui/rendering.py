@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 from bulkup.output.text import printable, unicode_text
 
 FOLDER: Final = files("bulkup.gui") / "pages"
-LIVE: Final = ("steps", "status", "live", "next")
+LIVE: Final = ("steps", "status", "listed", "live", "next")
 """Blocks of the layout that change by themselves: the elements of these ids contain them."""
 
 

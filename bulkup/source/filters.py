@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import takewhile
+from pathlib import PurePath
 from typing import Final
 
 from pathspec.patterns.gitignore.base import GitIgnorePatternError
@@ -104,6 +105,12 @@ def read_lines(text: str, *, file: str) -> Iterator[Rule]:
         if pattern and not pattern.startswith("#"):
             origin = f"{file}, line {number}, “{pattern}”"
             yield _rule(pattern.removeprefix("!"), take=pattern.startswith("!"), origin=origin)
+
+
+def folder_pattern(folder: PurePath) -> str:
+    """Return the pattern that matches this folder alone, a path below that which is scanned."""
+    names = re.sub(r"[\\*?\[\]]", r"\\\g<0>", folder.as_posix())
+    return f"/{names}/".replace("\n", "?")  # a line can't contain its end
 
 
 def _rule(pattern: str, *, take: bool, origin: str) -> Rule:

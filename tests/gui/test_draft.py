@@ -7,7 +7,7 @@ from unittest.mock import ANY
 
 import pytest
 
-from bulkup.api import UploadOptions, _settings, filters_of
+from bulkup.api import UploadOptions, filters_of, settings_of
 from bulkup.app.settings import Account
 from bulkup.cli import app
 from bulkup.cli.config import write_profile
@@ -54,9 +54,9 @@ def test_the_command_does_the_same(draft: Draft) -> None:
     assert command.__name__ == "upload"
     assert given["paths"] == draft.paths
     assert given["gallery"].address() == replace(draft.account, cautions=ANY)
-    assert given["upload"].settings(given["albums"], given["retry"], given["after"]) == _settings(
-        draft.options
-    )
+    assert given["upload"].settings(
+        given["albums"], given["retry"], given["after"]
+    ) == settings_of(draft.options)
     assert given["selection"].filters() == filters_of(draft.options)
     for flags in given.values():
         for field in fields(flags) if is_dataclass(flags) else ():
