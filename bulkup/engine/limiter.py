@@ -1,13 +1,13 @@
 """Limits how many photos are finished at once, by the server's workers and its speed.
 
 `engine.pacing` decides; this module starts the proofs of workers, detects stalls and hands out
-slots. Finishing begins immediately, with few slots; workers are proven meanwhile.
+slots. The first photo is finished alone; then workers are proven, with all slots free.
 """
 
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final, Protocol, TypeVar
 
 import anyio
@@ -60,11 +60,8 @@ class Census(Protocol):
 
     length: int | None
 
-    async def prepare(self, *, anew: bool) -> bool:
-        """Find a request that keeps a worker busy for a moment; False if there is none."""
-
-    async def prove(self, workers: int, *, hold: Hold) -> bool | None:
-        """Return whether there are this many workers, None if that can't be determined.
+    async def prove(self, workers: int, *, hold: Hold) -> int | None:
+        """Return how many workers are proven, up to this many; None if that can't be measured.
 
         No other request begins while `hold` is entered.
         """
@@ -170,8 +167,8 @@ class Limiter:
                 await self._load_facts()
                 await self._report()
             while (wanted := self.pacing.wanted_workers) is not None:
-                if self._inside and not self._parallel_proof:
-                    break  # until the slots are free
+                if self.pacing.usual_s is None or (self._inside and not self._parallel_proof):
+                    break  # until one photo is finished alone, or until the slots are free
                 await self._prove(wanted)
             if self._blocked and not self._inside:
                 await self._look_for_single_worker()
@@ -193,7 +190,7 @@ class Limiter:
         self._changed.set()
 
     def _admit(self) -> None:
-        if self._blocked or (self.pacing.wanted_workers is not None and not self._parallel_proof):
+        if self._blocked or not self._facts_loaded or self._proof_is_first:
             return
         while self._queue and len(self._inside) < self.pacing.target:
             slot = self._queue.popleft()
@@ -201,6 +198,14 @@ class Limiter:
                 self._note_alive()
             self._inside.add(slot)
             slot.turn.set()
+
+    @property
+    def _proof_is_first(self) -> bool:
+        """Whether no finish may begin before a proof: it is best made with all slots free."""
+        if self.pacing.wanted_workers is None:
+            return False
+        free = not self._inside and self.pacing.usual_s is not None
+        return free or not self._parallel_proof
 
     def _note_alive(self) -> None:
         """Note that the server is alive."""
@@ -217,7 +222,6 @@ class Limiter:
         unproven = facts.get(Fact.UNPROVEN, 0)
         self.pacing.begin(
             facts.get(Fact.PLACES),
-            workers=self._known_workers,
             alone_s=facts[Fact.FINISH_MS] / 1000 if Fact.FINISH_MS in facts else None,
             unproven=unproven if unproven > self._known_workers else None,
             now=self._clock(),
@@ -225,42 +229,35 @@ class Limiter:
         self._facts_loaded = True
 
     async def _prove(self, workers: int) -> None:
-        """Prove workers: first while photos are finished, after a failure with all slots free.
+        """Prove workers; if that fails beside finishes, do it again with all slots free.
 
-        A large pool has workers to spare for that. In a small one, finishes occupy the workers to
-        be proven, and change how long each request takes.
+        In a small pool, finishes occupy the workers to be proven.
         """
-        parallel = self._parallel_proof
-        proven = False
-        async with nullcontext() if parallel else self._recovery.hold():
-            untested = self._proven_at == float("-inf")
-            possible = await self._census.prepare(anew=untested and not parallel)
-        if possible:
-            self._proving = True
-            with anyio.move_on_after(PROOF_S):
-                proven = bool(await self._census.prove(workers, hold=self._recovery.hold))
-            self._proving = False
-            self._proven_at = self._clock()
-            self._note_alive()
-        fewest = workers == workers_for(self.pacing.target + 1)
-        self._parallel_proof = proven or (parallel and not fewest)
-        if parallel and not proven and fewest:
-            return  # nothing smaller would help: try the same again with all slots free
-        proven_workers = workers if proven else self.pacing.workers
-        self.pacing.prove(proven_workers, now=self._clock(), spare=parallel)
-        if proven:
-            await self._learn(Fact.WORKERS, max(workers, self._known_workers))
-            await self._learn(Fact.PROOF, self._census.length)
-        elif not possible and self.pacing.wanted_workers is None:  # nor will fewer be tried
+        found: int | None = 1
+        beside = bool(self._inside)
+        self._proving = True
+        with anyio.move_on_after(PROOF_S):
+            found = await self._census.prove(workers, hold=self._recovery.hold)
+        self._proving = False
+        self._proven_at = self._clock()
+        self._note_alive()
+        useful = (found or 1) >= workers_for(self.pacing.target + 1)
+        self._parallel_proof = useful
+        if beside and found is not None and not useful:
+            return
+        self.pacing.prove(found or 1, now=self._clock())
+        if found is None and self.pacing.workers == 1:
             self._notice_once(UNCOUNTED, UNCOUNTED_HINT)
-        elif not parallel:
-            await self._learn(Fact.UNPROVEN, workers)
+        elif found is not None and useful:
+            await self._learn(Fact.WORKERS, max(found, self._known_workers))
+            await self._learn(Fact.PROOF, self._census.length)
+        elif found is not None:
+            await self._learn(Fact.UNPROVEN, found + 1)
 
     async def _look_for_single_worker(self) -> None:
         """Emit why a single finish was blocked, if the server has only one worker."""
         with anyio.move_on_after(PROOF_S):
-            possible = await self._census.prepare(anew=True)
-            if possible and await self._census.prove(2, hold=self._recovery.hold) is False:
+            if await self._census.prove(2, hold=self._recovery.hold) == 1:
                 self._notice_once(ONE_WORKER, ONE_WORKER_HINT)
         self._blocked = False
 

@@ -2,11 +2,10 @@
 
 A run begins immediately, with one finish at a time. The limit then doubles while throughput grows,
 like TCP's slow start and Vector's adaptive concurrency, and settles where it stops growing. After
-an earlier run, it begins with as many slots as half of the workers proven then allow, and uses the
-limit that was best as soon as enough workers are proven again. Afterwards, trials with one slot
-more or less, in turns, track the server, as BBR probes for bandwidth. The signal is throughput
-over several finishes, never a single slow one, as in Netflix' gradient limiter. The limit always
-stays below the number of workers that are proven or relied on.
+an earlier run, workers are proven first, and the limit that was best then is used. Afterwards,
+trials with one slot more or less, in turns, track the server, as BBR probes for bandwidth. The
+signal is throughput over several finishes, never a single slow one, as in Netflix' gradient
+limiter. The limit always stays below the number of workers that are proven.
 """
 
 from collections import deque
@@ -144,10 +143,9 @@ class _Climb:
 class Finishing:
     """How many photos may be finished at once: `target`, from 1 up to `most`.
 
-    `workers` are the PHP workers of the server that this run has proven, or relies on because an
-    earlier run has proven twice as many. A `fixed` limit is the user's: only trouble lowers it.
-    `best` is the limit with the best throughput, `alone_s` how long a finish takes alone, in
-    seconds; None while unknown.
+    `workers` are the PHP workers of the server that this run has proven. A `fixed` limit is the
+    user's: only trouble lowers it. `best` is the limit with the best throughput, `alone_s` how
+    long a finish takes alone, in seconds; None while unknown.
     """
 
     most: int
@@ -158,7 +156,6 @@ class Finishing:
     _settled: int = 1
     _climb: _Climb | None = field(default_factory=_Climb)
     _known: int | None = None
-    _proven: int | None = None  # by this run, while it relies on workers of an earlier one
     _trial: _Trial | None = None
     _recent: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
     _hold_until: float = float("-inf")
@@ -173,31 +170,25 @@ class Finishing:
         self,
         known: int | None = None,
         *,
-        workers: int = 1,
         alone_s: float | None = None,
         unproven: int | None = None,
         now: float = 0.0,
     ) -> None:
         """Request the first proof, with what an earlier run has measured.
 
-        `known` is the limit that was best. `workers` were proven: half of them are relied on until
-        workers are proven again. `alone_s` is how many seconds a finish takes alone, `unproven` a
-        number of workers that could not be proven, which is not tried again for a while.
+        `known` is the limit that was best, `alone_s` how many seconds a finish takes alone, and
+        `unproven` a number of workers that could not be proven, which is not tried again for a
+        while.
         """
         if self.fixed or self._climb is None or self._asked is not None:
             return
         self._known = known if known and known > 1 else None
         self.alone_s = alone_s
         slots = min(self.most, self._known or FIRST_SLOTS)
-        if self._known is not None and workers // 2 > self.workers:
-            self._proven, self.workers = self.workers, workers // 2
-            self._settled = min(self._known, self.ceiling)
         while unproven is not None and slots > 1 and workers_for(slots) >= unproven:
             slots -= 1
         if slots > self.ceiling:
             self._asked = slots
-        elif self._settled == self._known:
-            self._settle(self._settled, now)
         elif unproven is not None:
             self._climb = None
             self._hold(now)
@@ -224,25 +215,18 @@ class Finishing:
         """The median seconds of the last finishes; before the first, those of an earlier run."""
         return median(self._recent) if self._recent else self.alone_s
 
-    def prove(self, workers: int, *, now: float, spare: bool = True) -> None:
+    def prove(self, workers: int, *, now: float) -> None:
         """Record the number of proven workers, which may be fewer than wanted.
 
-        Without `spare` workers, the proof failed beside a finish: such a small pool is not asked
-        for more during the climb.
+        What was proven before still counts: a visitor may have occupied a worker this time.
         """
-        self._spare = spare
         wanted = self.wanted_workers
-        if self._proven is not None and wanted is not None and workers < wanted:
-            workers = self._proven  # those of an earlier run are no longer relied on
-            self._settled = 1
-        self._proven = None
-        self.workers = workers
+        self._spare = wanted is None or workers >= wanted
+        self.workers = max(workers, self.workers)
         asked, self._asked = self._asked, None
         if asked is None:
             return
-        if self._settled == 1 and self._climb is not None and self.ceiling < asked > 2:
-            self._asked = max(2, (1 + asked) // 2)
-        elif self.ceiling <= self._settled:
+        if self.ceiling <= self._settled:
             if self._climb is not None and self._settled > 1:
                 self.best = self._settled
             self._climb = None
@@ -301,7 +285,8 @@ class Finishing:
             ended |= slots == self.ceiling and (rate < slower * worth or not self._spare)
             stretched = self.alone_s is not None and usual_s > self.alone_s * STRETCH
             if stretched or rate < slower * CLEAR_GAIN:
-                self._settle(fewer if stretched else (fewer + slots) // 2, now)
+                gained = rate >= slower * GAIN
+                self._settle(fewer if stretched else (fewer + slots + gained) // 2, now)
                 self.best = self._settled
                 return
         if ended:

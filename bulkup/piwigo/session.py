@@ -304,6 +304,7 @@ class SessionPool:
         self._throttle = throttle
         self._free: list[Session] = []
         self._login = anyio.Lock()
+        self.finishing: set[object] = set()  # fully sent requests that finish photos, unanswered
         self.is_member = False  # whether the Community plugin is why the account may upload
         self._worked = False  # whether any log-in has
         self._login_refused = False  # whether the last one was
@@ -396,10 +397,17 @@ class SessionPool:
         if request.token and session.token:
             fields = (*request.fields, ("pwg_token", session.token))
             request = replace(request, fields=fields)
+        mark = object()
+
+        def sent(size: int) -> None:
+            if finishing and request.chunk is not None and size == request.chunk.length:
+                self.finishing.add(mark)
+            progress(size)
+
         try:
             with self._as_seen_so_far():
                 answer = await session.post(
-                    request, photo=photo, finishing=finishing, progress=progress
+                    request, photo=photo, finishing=finishing, progress=sent
                 )
                 return _interpreted(answer, session, renamed=renamed)
         except SessionLost:
@@ -411,6 +419,8 @@ class SessionPool:
             if request.chunk is not None:
                 raise
             raise Refused(error.failure) from None  # it can't be split
+        finally:
+            self.finishing.discard(mark)
 
     async def _is_alive(self, session: Session) -> bool:
         """Return whether a session that was refused something is still logged in."""

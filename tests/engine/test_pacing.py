@@ -118,27 +118,28 @@ def test_the_climb_ends_where_a_finish_takes_too_long() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spare", "latency", "asked"),
+    ("workers", "latency", "asked"),
     [
-        pytest.param(True, [1.0, 1.0], 6, id="nobody waits for the other"),
-        pytest.param(True, [1.0, 1.6], None, id="little gained"),
-        pytest.param(False, [1.0, 1.0], None, id="a pool without a worker to spare"),
+        pytest.param(6, 1.0, 10, id="nobody waits for the other"),
+        pytest.param(6, 1.6, None, id="little gained"),
+        pytest.param(5, 1.0, None, id="a pool without a worker to spare"),
     ],
 )
 def test_more_workers_are_proven_in_the_climb_where_that_may_gain_enough(
-    spare: bool, latency: list[float], asked: int | None
+    workers: int, latency: float, asked: int | None
 ) -> None:
     pacing, now = Finishing(most=8), 0.0
     pacing.begin()
-    pacing.prove(1, now=now)
-    pacing.prove(3, now=now, spare=spare)
-    for _ in range(10):
-        if pacing.wanted_workers is None:
-            now += 1.0
-            at_once = pacing.target
-            took = latency[at_once - 1]
-            pacing.record(took, Outcome.ANSWERED, at_once=at_once, began=now - took, now=now)
-    assert pacing.target == 2
+    for _ in range(30):
+        now += 1.0
+        at_once = pacing.target
+        took = latency if at_once > 2 else 1.0
+        pacing.record(took, Outcome.ANSWERED, at_once=at_once, began=now - took, now=now)
+        if pacing.wanted_workers == 6:
+            pacing.prove(workers, now=now)
+        elif pacing.wanted_workers is not None:
+            break
+    assert pacing.target == ceiling_for(workers)
     assert pacing.wanted_workers == asked
 
 
@@ -147,9 +148,11 @@ def test_more_workers_are_proven_in_the_climb_where_that_may_gain_enough(
 def test_it_rests_where_waiting_workers_are_used_best_also_after_a_wrong_count(
     workers: int, off_by: int
 ) -> None:
-    world = World(waiting_for_workers(workers), workers=workers, counted=max(1, workers + off_by))
-    if off_by > 0:
-        world.pacing.prove(1, now=0.0)  # what an earlier run counted is proven again
+    counted = workers + off_by
+    world = World(waiting_for_workers(workers), workers=workers, counted=max(1, counted - 2))
+    if off_by > 0:  # what an earlier run counted is proven again
+        world.pacing.begin(ceiling_for(counted))
+        world.pacing.prove(workers, now=0.0)
     for _ in range(40):  # hours: each proof that fails doubles the time to the next
         world.finish(300)
         world.now += 600

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,7 +22,7 @@ from bulkup import errors
 from bulkup.piwigo.census import Held
 from bulkup.piwigo.multipart import Throttle
 from bulkup.piwigo.protocol import ANSWER_LIMIT, Answer, Request
-from bulkup.piwigo.session import Session, Timeouts, retry_after
+from bulkup.piwigo.session import Credentials, Session, SessionPool, Timeouts, retry_after
 from bulkup.piwigo.transport import Transport, connector_for
 from bulkup.source.files import PIECE
 from bulkup.source.photos import Chunk, Photo
@@ -31,6 +32,7 @@ from tests.support.raw import Connection, Handler, RawServer, answering, raw_ser
 from tests.support.walks import photo_at
 
 OK = b'{"stat":"ok","result":null}'
+STATUS = b'{"stat":"ok","result":{"status":"admin","pwg_token":"1"}}'
 BRIEF = Timeouts(connect_s=5.0, idle_s=0.05, finish_s=0.05)
 
 
@@ -290,6 +292,36 @@ async def test_finishing_has_a_longer_patience_and_the_session_works_on() -> Non
             tasks.start_soon(give_up_first)
             assert (await session.post(Request("x"), finishing=True)).status == 200
         assert (await session.post(Request("x"), finishing=True)).status == 200
+
+
+async def test_a_finish_is_known_from_its_last_byte_to_its_answer(tmp_path: Path) -> None:
+    photo = make_photo(tmp_path, size=1000)
+    request = Request("pwg.images.upload", chunk=Chunk(0, 1, 0, photo.size))
+    received, answers = asyncio.Event(), asyncio.Event()
+
+    async def handle(connection: Connection) -> None:
+        while True:
+            sent = await connection.receive()
+            if b"pwg.images.upload" in sent.body:
+                received.set()
+                await answers.wait()
+            await connection.answer("200 OK", STATUS)
+
+    async with raw_server(handle) as raw, aiohttp.TCPConnector() as connector:
+        pool = SessionPool(
+            raw.url,
+            credentials=Credentials(api_key="pkid-1:secret"),
+            connector=connector,
+            timeouts=Timeouts(),
+        )
+        async with pool.lease() as session, anyio.create_task_group() as tasks:
+            tasks.start_soon(partial(pool.send, session, request, photo=photo, finishing=True))
+            await received.wait()
+            await anyio.wait_all_tasks_blocked()
+            assert len(pool.finishing) == 1
+            answers.set()
+        assert not pool.finishing
+        await pool.close()
 
 
 # TLS
