@@ -3,20 +3,26 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from bulkup.engine.ports import Entry, Job, Ledger, RunContext, State
-from bulkup.errors import BulkupError
+from bulkup.errors import BulkupError, FailureMessage
 from bulkup.events import (
     Emit,
     Event,
     FileFound,
     Outcome,
+    PhotoChecked,
     PhotoFailed,
     PhotoPresent,
     PhotoUnfinished,
     PhotoUploaded,
+    Verdict,
 )
 from bulkup.source.photos import Photo
+
+NO_FAILURE: Final = FailureMessage("")
+IN_ALBUMS: Final = {Verdict.PRESENT, Verdict.UNPLACED}
 
 
 class OutcomeGuard:
@@ -145,6 +151,23 @@ def failure(photo: Photo, error: BulkupError, *, md5: str = "") -> PhotoFailed:
         hint=error.hint,
         code=error.code,
         md5=md5,
+    )
+
+
+def checked(
+    job: Job, verdict: Verdict, failed: FailureMessage = NO_FAILURE, *, photo_id: int | None = None
+) -> PhotoChecked:
+    """Return the event of the verdict on a photo; `failed` is what is wrong with it."""
+    return PhotoChecked(
+        path=job.photo.path,
+        size=job.photo.size,
+        verdict=verdict,
+        image_id=photo_id,
+        reason=failed.message,
+        hint=failed.hint,
+        code=failed.code,
+        md5=job.md5,
+        albums=job.wanted if job.album and verdict in IN_ALBUMS else (),
     )
 
 

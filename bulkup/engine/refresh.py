@@ -11,10 +11,10 @@ from bulkup.engine.albums import IdSet
 from bulkup.engine.executor import Executor
 from bulkup.engine.pipeline import batches, read_archive
 from bulkup.engine.ports import Job, MetadataDifference, MetadataRefresher, RunContext
-from bulkup.engine.recorder import OutcomeGuard, failure, record_hashed
-from bulkup.errors import BulkupError, FailureMessage, PhotoGone, RunError, one_error
+from bulkup.engine.recorder import OutcomeGuard, checked, failure, record_hashed
+from bulkup.errors import BulkupError, PhotoGone, RunError, one_error
 from bulkup.errors import gallery as gallery_failures
-from bulkup.events import Noticed, PhotoChecked, PhotoRefreshed, RunFinished, Verdict
+from bulkup.events import Noticed, PhotoRefreshed, RunFinished, Verdict
 from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.scan import find
 from bulkup.source.takeout.filter import TakeoutFilter
@@ -166,7 +166,7 @@ class _Refresh:
             return
         if candidate.ids:
             await record_hashed([job], context.ledger, gone=True)
-        self._emit_problem(job, Verdict.MISSING, gallery_failures.MISSING())
+        context.emit(checked(job, Verdict.MISSING, gallery_failures.MISSING()))
 
     async def _refresh_photo(self, job: Job, photo_id: int, md5: str) -> None:
         """Refresh a photo. Raises `PhotoGone` where it is not the photo of the file."""
@@ -186,7 +186,7 @@ class _Refresh:
         )
         if plan.album and plan.album not in difference.albums:
             failed = gallery_failures.ELSEWHERE(photo=photo_id, album=plan.album)
-            self._emit_problem(job, Verdict.NOT_IN_ALBUM, failed, photo_id=photo_id)
+            context.emit(checked(job, Verdict.NOT_IN_ALBUM, failed, photo_id=photo_id))
             return
         if photo_id in self._seen:
             self._emit_refreshed(job, photo_id)
@@ -209,22 +209,6 @@ class _Refresh:
                 image_id=photo_id,
                 changes=difference.changes if difference else {},
                 kept=difference.kept if difference else {},
-                md5=job.md5,
-            )
-        )
-
-    def _emit_problem(
-        self, job: Job, verdict: Verdict, failed: FailureMessage, *, photo_id: int | None = None
-    ) -> None:
-        self._context.emit(
-            PhotoChecked(
-                path=job.photo.path,
-                size=job.photo.size,
-                verdict=verdict,
-                image_id=photo_id,
-                reason=failed.message,
-                hint=failed.hint,
-                code=failed.code,
                 md5=job.md5,
             )
         )

@@ -5,7 +5,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
@@ -21,11 +20,10 @@ from bulkup.engine.arrangement import NOTHING, Arrangement, Marks
 from bulkup.engine.executor import Executor
 from bulkup.engine.pipeline import batches, read_archive
 from bulkup.engine.ports import Access, Job, RunContext, Stop
-from bulkup.engine.recorder import OutcomeGuard, record_hashed
+from bulkup.engine.recorder import NO_FAILURE, OutcomeGuard, checked, record_hashed
 from bulkup.engine.verify_arrangement import ArrangementVerifier
 from bulkup.errors import (
     BulkupError,
-    FailureMessage,
     FormatRefused,
     NotOffered,
     PhotoError,
@@ -35,17 +33,13 @@ from bulkup.errors import (
     one_error,
 )
 from bulkup.errors import gallery as gallery_failures
-from bulkup.events import Noticed, PhotoChecked, RunFinished, Verdict
+from bulkup.events import Noticed, RunFinished, Verdict
 from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.photos import Photo
 from bulkup.source.scan import find, original_of
 from bulkup.source.takeout.filter import TakeoutFilter
 
-NO_FAILURE = FailureMessage("")
 LacksPosition = Callable[[int, Photo], Awaitable[bool | None]]
-
-
-IN_ALBUMS: Final = {Verdict.PRESENT, Verdict.UNPLACED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +212,7 @@ class Verifier:
 
     def unreadable(self, photo: Photo, error: PhotoError) -> None:
         """Emit the verdict on a file that can't be read."""
-        self._emit_verdict(Job(photo, md5=""), Verdict.FAILED, error.failure)
+        self._emit(checked(Job(photo, md5=""), Verdict.FAILED, error.failure))
 
     async def locate(self, jobs: Sequence[Job]) -> list[Located]:
         """Return the photos that the server has; emit the verdict on the other files."""
@@ -241,10 +235,10 @@ class Verifier:
                 kind = gallery_failures.FORMAT_CHANGED
                 if entry.md5 == job.md5:
                     kind = gallery_failures.UNASKED_FORMAT
-                self._emit_verdict(job, Verdict.UNKNOWN, kind(photo=photo_id), photo_id=photo_id)
+                self._emit(checked(job, Verdict.UNKNOWN, kind(photo=photo_id), photo_id=photo_id))
         for job in jobs:
             if job.md5 not in found:
-                self._emit_verdict(job, Verdict.UNKNOWN, gallery_failures.NAMELESS())
+                self._emit(checked(job, Verdict.UNKNOWN, gallery_failures.NAMELESS()))
         located: dict[int, list[Placement]] = {}
         for placement in await self._placements(
             [job for job in jobs if found.get(job.md5)], found
@@ -343,12 +337,12 @@ class Verifier:
             await record_hashed(jobs, self._ledger)
             for job in jobs:
                 differing = gallery_failures.DIFFERING(photo=photo_id)
-                self._emit_verdict(job, Verdict.DIFFERING, differing, photo_id=photo_id)
+                self._emit(checked(job, Verdict.DIFFERING, differing, photo_id=photo_id))
             return
         for placement in located.placements:
             if placement.job in lacking:
                 failure = gallery_failures.LACKS_ORIGINAL(photo=photo_id)
-                self._emit_verdict(placement.job, Verdict.MISSING, failure, photo_id=photo_id)
+                self._emit(checked(placement.job, Verdict.MISSING, failure, photo_id=photo_id))
             else:
                 await self._judge(
                     placement,
@@ -448,12 +442,12 @@ class Verifier:
             verdict, failure = Verdict.UNPLACED, gallery_failures.UNPLACED(photo=photo_id)
         else:
             verdict = Verdict.PRESENT
-        self._emit_verdict(job, verdict, failure, photo_id=photo_id)
+        self._emit(checked(job, verdict, failure, photo_id=photo_id))
 
     async def _missing(self, jobs: Sequence[Job]) -> None:
         await record_hashed(jobs, self._ledger, gone=True)
         for job in jobs:
-            self._emit_verdict(job, Verdict.MISSING, gallery_failures.MISSING())
+            self._emit(checked(job, Verdict.MISSING, gallery_failures.MISSING()))
 
     def _fail(
         self, jobs: Sequence[Job], error: BulkupError, *, photo_id: int | None = None
@@ -462,30 +456,7 @@ class Verifier:
             raise error
         failure = gallery_failures.UNCHECKED(reason=error.message, remedy=error.hint)
         for job in jobs:
-            self._emit_verdict(job, Verdict.FAILED, failure, photo_id=photo_id)
-
-    def _emit_verdict(
-        self,
-        job: Job,
-        verdict: Verdict,
-        failure: FailureMessage,
-        *,
-        photo_id: int | None = None,
-    ) -> None:
-        """Emit a verdict."""
-        self._emit(
-            PhotoChecked(
-                path=job.photo.path,
-                size=job.photo.size,
-                verdict=verdict,
-                image_id=photo_id,
-                reason=failure.message,
-                hint=failure.hint,
-                code=failure.code,
-                md5=job.md5,
-                albums=job.wanted if job.album and verdict in IN_ALBUMS else (),
-            )
-        )
+            self._emit(checked(job, Verdict.FAILED, failure, photo_id=photo_id))
 
     async def _list_members(self, album: int) -> AlbumMembers | None:
         """Return the members of an album, None where the server does not list them."""
