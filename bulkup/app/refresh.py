@@ -54,8 +54,7 @@ async def refresh_photos(
     ) as (server, recovery):
         if not server.refresher.offered:
             raise RunError(run_failures.NO_REFRESH())
-        if server.community and (settings.level or (sources.table and sources.table.has_levels)):
-            raise RunError(run_failures.NO_LEVEL())
+        sources.check_levels(settings.level, server)
         base = ROOT
         if settings.into:
             albums = Albums(server, recovery=recovery, emit=emit)

@@ -12,8 +12,10 @@ from bulkup.app.table import Matching, open_table
 from bulkup.engine.albums import FolderAlbums, FurtherAlbums, Titles
 from bulkup.engine.arrangement import Arrangement, Marks
 from bulkup.engine.ports import Stop
-from bulkup.errors import UsageError
+from bulkup.errors import RunError, UsageError
+from bulkup.errors import run as run_failures
 from bulkup.events import Emit, SkipReason
+from bulkup.piwigo.client import PiwigoServer
 from bulkup.source.cells import TableFile
 from bulkup.source.exports import ExportAlbums, Exports
 from bulkup.source.filters import Filters
@@ -68,6 +70,14 @@ class Sources:
                 "as --metadata-map rank=Order.",
             )
         return None if self.table is None else self.table.mark_of
+
+    def check_levels(self, level: int, server: PiwigoServer) -> None:
+        """Raise `RunError` if photos get privacy levels that this account can't set.
+
+        `level` is the one of all photos, 0 for none.
+        """
+        if server.community and (level or (self.table and self.table.has_levels)):
+            raise RunError(run_failures.NO_LEVEL())
 
     def stated(self, into: AlbumTarget | None = None) -> Callable[[Path], Metadata | None] | None:
         """Return a function for what the table and folders, as tags, state of a photo.

@@ -38,11 +38,7 @@ from bulkup.engine.convert import PROCESSES
 from bulkup.engine.dry_run import DryRunGallery
 from bulkup.engine.ports import IPTC_FACTS, Fact, Stop
 from bulkup.engine.retry import Sleep
-from bulkup.errors import (
-    RunError,
-    UsageError,
-)
-from bulkup.errors import run as run_failures
+from bulkup.errors import UsageError
 from bulkup.events import BandwidthChanged, ChunkSizeChanged, Emit
 from bulkup.piwigo.client import PiwigoServer
 from bulkup.piwigo.multipart import Throttle
@@ -51,7 +47,6 @@ from bulkup.source.disposal import Mover, Trash
 from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.metadata import Labels, Metadata
 from bulkup.source.scan import Found, PairedFile
-from bulkup.source.zips import only_zips
 
 NO_LABELS = Labels()
 
@@ -122,7 +117,9 @@ async def upload_photos(
     await check_convert(converts=settings.convert, executor_factory=executor_factory)
     sources = await open_sources(paths, filters=filters, labels=labels, table=table, stop=stop)
     roots = sources.roots
-    disposal = await to_thread.run_sync(open_disposal, settings.after, roots, filters)
+    disposal = await to_thread.run_sync(
+        open_disposal, settings.after, roots, filters, sources.zips
+    )
     marks = sources.marks(settings.arrangement)
     emit = sources.matching(emit, stop=stop, complete=only is None, formats=settings.raw_as_format)
     stated = origin.metadata if origin else sources.stated(settings.into)
@@ -139,8 +136,7 @@ async def upload_photos(
         clock=clock,
         sleep=sleep,
     ) as (server, recovery):
-        if server.community and (settings.level or (sources.table and sources.table.has_levels)):
-            raise RunError(run_failures.NO_LEVEL())
+        sources.check_levels(settings.level, server)
         gallery = DryRunGallery(server) if settings.dry_run else server
         access = await open_access(
             settings.into.share_with, server, recovery, gives=not settings.dry_run
@@ -295,14 +291,17 @@ class Bandwidth:
 
 
 def open_disposal(
-    after: After | None, roots: Sequence[Path], filters: Filters
+    after: After | None, roots: Sequence[Path], filters: Filters, zips: Sequence[Path] = ()
 ) -> Mover | Trash | None:
-    """Return what disposes of uploaded files, None to leave them. Raises `UsageError`."""
+    """Return what disposes of uploaded files, None to leave them.
+
+    `zips` are the archives among the roots. Raises `UsageError`.
+    """
     if after is None:
         return None
-    if archives := only_zips(roots):
+    if zips:
         raise UsageError(
-            f"--after can't move photos out of a zip archive: {archives[0]}",
+            f"--after can't move photos out of a zip archive: {zips[0]}",
             hint="Leave out --after, and delete the archive once bulkup verify finds all photos.",
         )
     return Trash() if after == "trash" else Mover(after, roots=roots, filters=filters)
