@@ -12,6 +12,7 @@ from cyclopts import Parameter
 
 from bulkup.app.credentials import ask_password, find, variable_of
 from bulkup.app.settings import Account, require
+from bulkup.cli.filter_flags import FilterFlags
 from bulkup.cli.flags import GalleryFlags
 from bulkup.cli.usage_errors import LOGIN_HINT, SOURCE_HINT
 from bulkup.errors import BulkupError, RunError, UsageError
@@ -74,14 +75,16 @@ def run_task(task: "Task", output: OutputOptions) -> Exit:
     return Exit.DONE if outcome.ok else Exit.SOME_FAILED
 
 
-def check_paths(paths: Sequence[Path], filters: "Filters") -> None:
-    """Raise `UsageError` if neither paths nor a list of them is given."""
+def filters_for(paths: Sequence[Path], selection: FilterFlags) -> "Filters":
+    """Return the filters. Raises `UsageError`, also if neither paths nor a list is given."""
+    filters = selection.filters()
     if not paths and filters.listing is None:
         raise UsageError(
             "no folders or photos given",
             hint="Give at least one: bulkup ./photos --album N, or list them with --files-from. "
             "See bulkup --help.",
         )
+    return filters
 
 
 def prepare(

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from bulkup.cli.command import command
-from bulkup.cli.common import Exit, Paths, check_paths, prepare, run_task, silenced
+from bulkup.cli.common import Exit, Paths, filters_for, prepare, run_task, silenced
 from bulkup.cli.filter_flags import FilterFlags
 from bulkup.cli.flags import ClusterFlags, GalleryFlags, LabelFlags, RetryFlags, VerifyTableFlags
 from bulkup.cli.help import COMMANDS
@@ -39,8 +39,7 @@ def upload(
 ) -> int:
     """Upload photos."""
     options = output.options()
-    filters = selection.filters()
-    check_paths(paths, filters)
+    filters = filters_for(paths, selection)
     settings = upload.settings(albums, retry, after)
     labels, table = text.labels(), text.table()
     executor_factory = cluster.executor_factory()
@@ -75,8 +74,7 @@ def verify(
 ) -> int:
     """Compare photos with the gallery."""
     options = output.options()
-    filters = selection.filters()
-    check_paths(paths, filters)
+    filters = filters_for(paths, selection)
     settings = verification.settings(albums, retry, text)
     table = text.table()
     executor_factory = cluster.executor_factory()
@@ -108,8 +106,7 @@ def refresh(
 ) -> int:
     """Update the metadata of photos in the gallery."""
     options = output.options()
-    filters = selection.filters()
-    check_paths(paths, filters)
+    filters = filters_for(paths, selection)
     settings = refreshing.settings(retry)
     labels, table = text.labels(), text.table()
     roots, account = prepare(paths, gallery, filters)
