@@ -20,9 +20,8 @@ from frame import Figure, cores, main, middle, tool, weigh
 from sender import photos_at, send, server_at
 from sink import sink
 
-from bulkup.engine.albums import FolderAlbums
 from bulkup.engine.executor import LocalExecutor
-from bulkup.engine.pipeline import Plan, read_archive
+from bulkup.engine.pipeline import read_archive
 from bulkup.engine.ports import Job, NoLedger, RunContext, Stop
 from bulkup.engine.retry import Policy, Recovery
 from bulkup.errors import PhotoError
@@ -36,7 +35,6 @@ SIZE = 4_000_000
 AT_ONCE = 8
 SENDING_S = 4.0
 CHUNK = 8_000 * 1024
-THREADS = Plan(roots=(), folder_albums=FolderAlbums(base=1)).hashing
 
 
 @asynccontextmanager
@@ -60,7 +58,6 @@ async def reading(folder: Path, tasks: TaskGroup) -> AsyncIterator[MemoryObjectR
             walk,
             context,
             tasks=tasks,
-            hashing=THREADS,
             unreadable=unreadable,
             executor=LocalExecutor(),
         ) as jobs:
@@ -69,7 +66,7 @@ async def reading(folder: Path, tasks: TaskGroup) -> AsyncIterator[MemoryObjectR
 
 async def figures() -> AsyncIterator[Figure]:
     """Compare hashing with md5sum, then with sending."""
-    processes = min(THREADS, cores())
+    processes = min(LocalExecutor.readers, cores())
     xargs = (tool("xargs", package="findutils"), "-0", "-n", "16", "-P", f"{processes}")
     md5sum = tool("md5sum", package="coreutils")
     with archive(count=COUNT, size=SIZE) as photos:
@@ -80,7 +77,7 @@ async def figures() -> AsyncIterator[Figure]:
             ours.append(photos.total / 1e6 / await hashing_s(photos.folder))
         ratio = middle([our / their for our, their in zip(ours, theirs, strict=True)])
         yield Figure(
-            f"MD5, {THREADS} threads",
+            f"MD5, {LocalExecutor.readers} threads",
             f"≥ 0.9 × {processes} md5sum",
             f"{ratio:.2f} × ({middle(ours):,.0f} MB/s to {middle(theirs):,.0f})",
             ratio >= 0.9,

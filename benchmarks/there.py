@@ -12,7 +12,8 @@ from pathlib import Path
 from archive import Archive, archive
 from frame import Figure, bulkup, cores, main, middle, tool, weigh
 from hosting import Host, Stock
-from md5 import THREADS
+
+from bulkup.engine.executor import LocalExecutor
 
 ROUNDS = 2
 COUNT = 20_000
@@ -21,7 +22,7 @@ SIZE = 500_000
 
 async def figures() -> AsyncIterator[Figure]:
     """Hash by md5sum and by a run, in turn."""
-    processes = min(THREADS, cores())
+    processes = min(LocalExecutor.readers, cores())
     md5sum = tool("md5sum", package="coreutils")
     many = (tool("xargs", package="findutils"), "-0", "-n", "64", "-P", f"{processes}", md5sum)
     one = ("sh", "-c", f"xargs -0 cat | {md5sum} -")

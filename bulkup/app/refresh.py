@@ -9,7 +9,7 @@ from bulkup.app.settings import Account, RefreshSettings
 from bulkup.app.sources import open_sources
 from bulkup.engine import refresh
 from bulkup.engine.albums import ROOT, Albums
-from bulkup.engine.convert import PROCESSES, ConvertingExecutor
+from bulkup.engine.convert import ConvertingExecutor
 from bulkup.engine.executor import LocalExecutor
 from bulkup.engine.ports import Stop
 from bulkup.engine.retry import Sleep
@@ -68,7 +68,6 @@ async def refresh_photos(
             overwrite=settings.overwrite,
             dry_run=settings.dry_run,
             concurrency=settings.concurrency,
-            hashing=PROCESSES if convert else 2,
             endings=endings,
             convert=convert,
             takeout=sources.takeout_filter(endings),

@@ -34,7 +34,6 @@ from bulkup.engine import dry_run, pipeline
 from bulkup.engine.albums import Albums, FolderAlbums
 from bulkup.engine.arrangement import AlbumModel
 from bulkup.engine.chunksize import ChunkSize
-from bulkup.engine.convert import PROCESSES
 from bulkup.engine.dry_run import DryRunGallery
 from bulkup.engine.ports import IPTC_FACTS, Fact, Stop
 from bulkup.engine.retry import Sleep
@@ -162,7 +161,6 @@ async def upload_photos(
             finishing=settings.finishing,
             endings=endings,
             convert=convert,
-            hashing=PROCESSES if convert else 2,
             update=settings.update,
             confirm_present=settings.confirm_present,
             formats=settings.raw_as_format,

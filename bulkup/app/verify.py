@@ -15,7 +15,6 @@ from bulkup.app.settings import Account, VerifySettings
 from bulkup.app.sources import open_sources
 from bulkup.engine import verify
 from bulkup.engine.albums import ROOT, AlbumResolver, Albums
-from bulkup.engine.convert import PROCESSES
 from bulkup.engine.ports import Stop
 from bulkup.engine.retry import Sleep
 from bulkup.errors import run as run_failures
@@ -93,7 +92,6 @@ async def verify_photos(
                 access=access,
                 endings=endings,
                 convert=convert,
-                hashing=PROCESSES if convert else 2,
                 takeout=sources.takeout_filter(endings),
                 repeat_links=settings.into is not None and settings.into.tree,
                 lacks_position=server.lacks_position if settings.positions else None,

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import anyio
 from anyio import CancelScope, to_thread
@@ -34,7 +34,7 @@ from bulkup.cluster.messages import (
 )
 from bulkup.cluster.scheduler import BatchLost, Cluster, ClusterAddress, open_cluster
 from bulkup.cluster.worker import join, leave
-from bulkup.engine.executor import NotStarted, Stopping, discard
+from bulkup.engine.executor import LocalExecutor, NotStarted, Stopping, discard
 from bulkup.engine.ports import Job, UploadContext
 from bulkup.engine.retry import Recovery, Sleep
 from bulkup.errors import BulkupError, PhotoError, RunError, one_error
@@ -110,6 +110,8 @@ class Member:
 
 class Coordinator:
     """The `Executor` that fingerprints and uploads photos on the workers of a cluster."""
+
+    readers: ClassVar[int] = LocalExecutor.readers
 
     def __init__(
         self,

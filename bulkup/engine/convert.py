@@ -51,8 +51,7 @@ class ConvertingExecutor(LocalExecutor):
     JPEGs. `spool` is the folder for these, None if nothing is sent.
     """
 
-    machines: ClassVar[int] = 1
-    lead: ClassVar[int] = 0
+    readers: ClassVar[int] = PROCESSES
 
     def __init__(self, spool: Path | None) -> None:
         self._spool = spool

@@ -26,6 +26,10 @@ class Executor(Protocol):
         """The number of machines, each with as many photos in flight as one alone would have."""
 
     @property
+    def readers(self) -> int:
+        """How many files to read at once, besides `lead`."""
+
+    @property
     def lead(self) -> int:
         """How many calls should wait, in addition to the photos in flight."""
 
@@ -50,6 +54,7 @@ class LocalExecutor:
     """The executor of this machine."""
 
     machines: ClassVar[int] = 1
+    readers: ClassVar[int] = 2
     lead: ClassVar[int] = 0
 
     async def fingerprint(self, photo: Photo, *, emit: Emit = discard) -> tuple[Photo, str]:

@@ -89,18 +89,17 @@ class Plan:
     """What to upload, where to, and how much of it at once.
 
     `concurrency` is the number of photos in flight, `finishing` the number of those that the
-    server finishes at once (None: chosen by pacing), `hashing` the number of threads that compute
-    MD5s. `endings` None takes files of every type; those in `convert` are sent as JPEG. With
-    `update`, a changed file replaces its photo; with `confirm_present`, the server compares the
-    stored file of a photo that it already has; with `formats`, RAW and similar files become
-    formats of the photos beside them. `disposal` moves files once the server has confirmed their
-    photos, None leaves them. `only` selects among the files of the walk, None takes all. `titles`
-    names folders' albums, None names them after the folders. `further` are sources of albums in
-    which photos are besides those of their folders, `comment` returns the descriptions of these.
-    `takeout` leaves out files of a Google Takeout. `arrangement` is carried out at the end, with
-    the `marks` of a table, or as the `models` show albums. `walk` finds the photos in place of a
-    scan of the roots, `md5_of` returns the MD5 of a photo that need not be read for it, and
-    `main_of` knows the photos of formats.
+    server finishes at once (None: chosen by pacing). `endings` None takes files of every type;
+    those in `convert` are sent as JPEG. With `update`, a changed file replaces its photo; with
+    `confirm_present`, the server compares the stored file of a photo that it already has; with
+    `formats`, RAW and similar files become formats of the photos beside them. `disposal` moves
+    files once the server has confirmed their photos, None leaves them. `only` selects among the
+    files of the walk, None takes all. `titles` names folders' albums, None names them after the
+    folders. `further` are sources of albums in which photos are besides those of their folders,
+    `comment` returns the descriptions of these. `takeout` leaves out files of a Google Takeout.
+    `arrangement` is carried out at the end, with the `marks` of a table, or as the `models` show
+    albums. `walk` finds the photos in place of a scan of the roots, `md5_of` returns the MD5 of a
+    photo that need not be read for it, and `main_of` knows the photos of formats.
     """
 
     roots: Sequence[Path]
@@ -109,7 +108,6 @@ class Plan:
     level: int = 0
     concurrency: int = 8
     finishing: int | None = None
-    hashing: int = 2
     endings: Collection[str] | None = None
     convert: Collection[str] = ()
     update: bool = False
@@ -322,7 +320,6 @@ def read_plan(
         walk_of(plan),
         context,
         tasks=tasks,
-        hashing=plan.hashing,
         unreadable=lambda photo, error: context.emit(failure(photo, error)),
         format_files=format_files,
         takeout=plan.takeout,
@@ -336,14 +333,13 @@ def read_archive(
     context: RunContext,
     *,
     tasks: TaskGroup,
-    hashing: int,
     unreadable: Unreadable,
     format_files: list[PairedFile] | None = None,
     takeout: TakeoutFilter | None = None,
     md5_of: Callable[[Path], str | None] = lambda _: None,
     executor: Executor,
 ) -> MemoryObjectReceiveStream[Job]:
-    """Start to read an archive in `hashing` threads; return the stream of its jobs.
+    """Start to read an archive; return the stream of its jobs.
 
     Files that become formats of photos are appended to `format_files`.
     """
@@ -359,7 +355,7 @@ def read_archive(
         )
         tasks.start_soon(scan, walk, photos_in, jobs_in.clone(), context)
         read = partial(fingerprint_stage, unreadable=unreadable, executor=executor)
-        for _ in range(hashing + executor.lead):
+        for _ in range(executor.readers + executor.lead):
             tasks.start_soon(read, photos.clone(), jobs_in.clone(), context)
     return jobs
 

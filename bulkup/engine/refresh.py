@@ -37,7 +37,6 @@ class Plan:
     overwrite: bool = False
     dry_run: bool = False
     concurrency: int = 8
-    hashing: int = 2
     endings: Collection[str] | None = None
     convert: Collection[str] = ()
     takeout: TakeoutFilter | None = None
@@ -78,7 +77,6 @@ async def run(
                     find(plan.roots, plan.filters, endings=plan.endings, convert=plan.convert),
                     context,
                     tasks=tasks,
-                    hashing=plan.hashing,
                     unreadable=lambda photo, error: guard.emit(failure(photo, error)),
                     takeout=plan.takeout,
                     executor=executor,

@@ -48,12 +48,12 @@ class Plan:
 
     `concurrency` is the number of stored files that the server reads at once; with `quick` it
     reads none. With `private`, the albums of the photos must be private, and be seen by those of
-    `access` alone, if that is given. `hashing` is the number of threads that read the archive.
-    `endings` None takes files of every type; those in `convert` were sent as JPEG. `takeout`
-    leaves out files of a Google Takeout. With `repeat_links`, links to photos are in the albums of
-    their own folders. `lacks_position` returns whether a photo lacks the position of its sources,
-    None if that is unknown; without it, positions are not verified. `arrangement` is the order and
-    the cover that the albums of the photos have to have, with the `marks` of a table.
+    `access` alone, if that is given. `endings` None takes files of every type; those in `convert`
+    were sent as JPEG. `takeout` leaves out files of a Google Takeout. With `repeat_links`, links
+    to photos are in the albums of their own folders. `lacks_position` returns whether a photo
+    lacks the position of its sources, None if that is unknown; without it, positions are not
+    verified. `arrangement` is the order and the cover that the albums of the photos have to have,
+    with the `marks` of a table.
     """
 
     roots: Sequence[Path]
@@ -62,7 +62,6 @@ class Plan:
     quick: bool = False
     private: bool = False
     access: Access | None = None
-    hashing: int = 2
     endings: Collection[str] | None = None
     convert: Collection[str] = ()
     takeout: TakeoutFilter | None = None
@@ -141,7 +140,6 @@ async def run(
                     ),
                     context,
                     tasks=tasks,
-                    hashing=plan.hashing,
                     unreadable=verifier.unreadable,
                     takeout=plan.takeout,
                     executor=executor,

@@ -18,10 +18,10 @@ from bulkup.source.table import Table
 from tests.support.galleries import calls
 from tests.support.ledgers import ledger_of
 from tests.support.photos import write_photo
-from tests.support.runs import Outcome, check, run
+from tests.support.runs import OneReader, Outcome, check, run
 
 BY_NAME = Arrangement(sort="name", cover="none")
-arrange = partial(run, finishing=1, concurrency=1, hashing=1)
+arrange = partial(run, finishing=1, concurrency=1, executor=OneReader())
 
 
 def ordered(box: Sandbox, album: int = 1) -> list[str]:

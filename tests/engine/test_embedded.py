@@ -9,7 +9,7 @@ from bulkup.sandbox import Fault, Sandbox
 from bulkup.source.metadata import Labels
 from tests.support.embedded import dataset, iptc, write_jpeg
 from tests.support.galleries import calls, tags_of
-from tests.support.runs import run
+from tests.support.runs import OneReader, run
 
 SET, LOOK = "pwg.images.setInfo", "pwg.images.getInfo"
 each_method = pytest.mark.parametrize("method", ["async", "upload", "legacy"])
@@ -43,7 +43,13 @@ async def test_whether_the_gallery_reads_iptc_shows_at_the_first_photos(
     ledger = NoLedger()
     async with Sandbox(use_iptc=use_iptc) as box:
         await run(
-            box, folder, method=method, labels=Labels(), memory=ledger, concurrency=1, hashing=1
+            box,
+            folder,
+            method=method,
+            labels=Labels(),
+            memory=ledger,
+            concurrency=1,
+            executor=OneReader(),
         )
         for photo in box.gallery.photos.values():
             stem = photo.file[0]
@@ -63,7 +69,9 @@ async def test_keywords_that_the_gallery_takes_apart_are_added_as_they_are(folde
     for name in "ab":
         write(folder, name, "St. Moritz", "sea")
     async with Sandbox(use_iptc=True) as box:
-        await run(box, folder, method="async", labels=Labels(), concurrency=1, hashing=1)
+        await run(
+            box, folder, method="async", labels=Labels(), concurrency=1, executor=OneReader()
+        )
         for photo in box.gallery.photos.values():
             assert tags_of(box, photo) == {"St", "Moritz", "sea", "St. Moritz"}
 
@@ -74,7 +82,13 @@ async def test_a_photo_that_shows_nothing_is_not_the_last_one_looked_at(folder: 
     ledger = NoLedger()
     async with Sandbox(use_iptc=True) as box:
         await run(
-            box, folder, method="async", labels=Labels(), memory=ledger, concurrency=1, hashing=1
+            box,
+            folder,
+            method="async",
+            labels=Labels(),
+            memory=ledger,
+            concurrency=1,
+            executor=OneReader(),
         )
         assert names(box) == {"a.jpg": "a", "b.jpg": "B"}
         assert calls(box)[SET] == 2

@@ -11,7 +11,7 @@ from bulkup.source.metadata import Labels
 from tests.support.embedded import FOLDER
 from tests.support.galleries import calls
 from tests.support.photos import write_files, write_position
-from tests.support.runs import Outcome, run
+from tests.support.runs import OneReader, Outcome, run
 
 PLUGINS, SET, LOOK = "pwg.plugins.getList", "pwg.images.setInfo", "pwg.images.getInfo"
 each_method = pytest.mark.parametrize("method", ["async", "upload", "legacy"])
@@ -42,7 +42,9 @@ async def test_positions_are_set_and_the_first_is_read_back(
     folder: Path, method: str, version: str
 ) -> None:
     async with Sandbox(version=version, map_plugin="new") as box:
-        outcome = await run(box, folder, method=method, labels=Labels(), concurrency=1, hashing=1)
+        outcome = await run(
+            box, folder, method=method, labels=Labels(), concurrency=1, executor=OneReader()
+        )
         assert positions(box) == [(f"{45.4 + i:.6f}", "0.000000") for i in range(3)]
         assert {photo.file for photo in box.gallery.photos.values()} >= {"a.jpg", "b.jpg"}
         assert (calls(box)[PLUGINS], calls(box)[SET]) == (1, 3)
@@ -60,7 +62,9 @@ async def test_without_the_plugin_photos_are_counted_once(
     async with Sandbox(map_plugin=map_plugin) as box:  # type: ignore[arg-type]
         if only:
             box.faults.add(Fault("501-method", PLUGINS))
-        outcome = await run(box, folder, method="async", labels=Labels(), concurrency=1, hashing=1)
+        outcome = await run(
+            box, folder, method="async", labels=Labels(), concurrency=1, executor=OneReader()
+        )
         assert positions(box) == [None] * 3
         (message,) = not_taken(outcome)
         assert message.startswith("3 photos have a position")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import anyio.lowlevel
 
@@ -111,6 +111,12 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+class OneReader(LocalExecutor):
+    """An executor that reads one file after the other."""
+
+    readers: ClassVar[int] = 1
 
 
 async def run(
