@@ -2,11 +2,14 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Group
+from cyclopts.argument import Argument
 
 from bulkup.app.settings import default_ledger
 from bulkup.cli import app
@@ -15,6 +18,9 @@ from bulkup.cli.common import Exit
 from bulkup.cli.config import default_file, write_profile
 from bulkup.cli.flags import flag, flags
 from bulkup.errors import UsageError, check_range
+
+if TYPE_CHECKING:
+    from bulkup.gui.session import FlagHelp
 
 
 @flags("Browser")
@@ -61,14 +67,23 @@ def gui(*, options: GuiFlags = GuiFlags()) -> int:
     return Exit.DONE
 
 
-def help_texts() -> dict[str, str]:
+def help_texts() -> dict[str, "FlagHelp"]:
     """Return the help texts of the upload's flags, by the names of options."""
+    from bulkup.gui.session import FlagHelp
+
     arguments = app["upload"].assemble_argument_collection()
     return {
-        argument.field_info.name: str(argument.parameter.help or "")
+        argument.field_info.name: FlagHelp(str(argument.parameter.help or ""), _group_of(argument))
         for argument in arguments
         if argument.parse and not argument.children
     }
+
+
+def _group_of(argument: Argument) -> str:
+    """Return the name of the group of a flag."""
+    groups = argument.parameter.group
+    found = groups if isinstance(groups, Iterable) else ()
+    return next((group.name for group in found if isinstance(group, Group)), "")
 
 
 def save_profile(name: str, settings: Mapping[str, object]) -> Path:

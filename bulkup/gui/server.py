@@ -19,7 +19,7 @@ from bulkup.errors import BulkupError, UsageError
 from bulkup.gui.draft import DraftFile
 from bulkup.gui.guard import YEAR_S, Guard
 from bulkup.gui.rendering import FOLDER, Renderer
-from bulkup.gui.session import SaveProfile, Session
+from bulkup.gui.session import FlagHelp, SaveProfile, Session
 from bulkup.gui.step import Step, Visit
 from bulkup.gui.steps import STEPS
 from bulkup.gui.texts import COOKIE, Texts, choose, read_languages
@@ -174,7 +174,7 @@ async def serving(
     listen: ListenAddress,
     *,
     file: Path,
-    flags: Mapping[str, str],
+    flags: Mapping[str, FlagHelp],
     save_profile: SaveProfile,
     on_opened: Callable[[str], None],
 ) -> AsyncIterator[tuple[Session, str]]:
@@ -216,7 +216,7 @@ async def serve(
     port: int | None,
     *,
     file: Path,
-    flags: Mapping[str, str],
+    flags: Mapping[str, FlagHelp],
     save_profile: SaveProfile,
     say: Callable[[str], None],
     browser: Callable[[str], object] | None,

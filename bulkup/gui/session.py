@@ -15,6 +15,15 @@ from bulkup.gui.jobs import Job
 from bulkup.output.monitor.server import Monitor
 from bulkup.piwigo.protocol import Offer
 
+
+@dataclass(frozen=True, slots=True)
+class FlagHelp:
+    """The help text of a flag, and the group in which the command's help lists it."""
+
+    text: str
+    group: str
+
+
 SaveProfile = Callable[[str, Mapping[str, object]], Path]
 
 
@@ -32,7 +41,7 @@ class Session:
 
     tasks: TaskGroup
     file: DraftFile
-    flags: Mapping[str, str]
+    flags: Mapping[str, FlagHelp]
     save_profile: SaveProfile
     monitor: Monitor
     draft: Draft = field(default_factory=Draft)

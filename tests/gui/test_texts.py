@@ -4,11 +4,13 @@ import re
 from importlib.resources import files
 from pathlib import Path
 from string import Formatter
+from typing import get_args
 
 import pytest
 
 from bulkup.events import SkipReason
 from bulkup.gui.steps import STEPS
+from bulkup.gui.steps.options import HINTS, MAIN, kind_of
 from bulkup.gui.texts import choose, read_languages
 from bulkup.output.findings import Mark
 
@@ -20,6 +22,15 @@ CODE = "\n".join(path.read_text() for path in [*PAGES, *PACKAGE.rglob("*.py")])
 NAMES = {step.name for step in STEPS}
 PARTS = {
     "skipped.": {reason.value for reason in SkipReason},
+    "options.": {
+        *MAIN,
+        *(
+            f"{name}_{choice}"
+            for name in MAIN
+            if kind_of(name) == "choice"
+            for choice in get_args(HINTS[name])
+        ),
+    },
     "checkup.mark.": {mark.value for mark in Mark},
 }
 """Texts whose keys are made from a value: all that it may be."""

@@ -6,8 +6,9 @@ from bulkup.gui.step import Step
 from bulkup.gui.steps.albums import Albums
 from bulkup.gui.steps.checkup import Checkup
 from bulkup.gui.steps.gallery import Gallery
+from bulkup.gui.steps.options import Options
 from bulkup.gui.steps.overview import Overview
 from bulkup.gui.steps.sources import Sources
 
-STEPS: Final[tuple[type[Step], ...]] = (Overview, Gallery, Checkup, Sources, Albums)
+STEPS: Final[tuple[type[Step], ...]] = (Overview, Gallery, Checkup, Sources, Albums, Options)
 """All steps; the first one is the start page."""
