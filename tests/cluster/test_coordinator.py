@@ -187,8 +187,8 @@ async def test_the_slot_of_a_lost_worker_is_kept_until_the_server_has_finished(
             (member,) = (m for m in executor.coordinator.members.values() if m.tries)
             (worker,) = (w for w in executor.workers if w.address == member.address)
             await executor.lose(worker, silent=False)
-            sleeps = executor.clock.sleeps
-            await until(lambda: any(kept_s <= sleep < kept_s + 1 for sleep in sleeps))
+            ask_s, sleeps = executor.recovery.policy.ask_s, executor.clock.sleeps
+            await until(lambda: any(kept_s + ask_s <= sleep < 2 * kept_s for sleep in sleeps))
             await executor.pass_time(kept_s - 0.5)
             assert box.workers.finishing == box.finishing_peak == 1
             finishes.let(4)
