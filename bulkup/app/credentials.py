@@ -6,10 +6,12 @@ Secrets are never displayed, logged or passed as arguments.
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+from bulkup.app.settings import Account
 from bulkup.errors import RunError, UsageError
 from bulkup.errors import run as run_failures
 
@@ -165,6 +167,36 @@ def read_headers(lines: Sequence[str], *, file: Path | None) -> dict[str, str]:
             raise UsageError(f"the header {name} is given twice", hint="Keep one of them.")
         headers[name] = value
     return headers
+
+
+def with_secrets(account: Account, variables: Mapping[str, str]) -> Account:
+    """Return an account with the secrets of the environment, as without any flag.
+
+    Raises `UsageError` if there are none to log in with.
+    """
+    paths = ("header_file", "http_password_file", "client_cert", "client_key", "password_file")
+    named = {name: variables.get(f"BULKUP_{name.upper()}") for name in paths}
+    files = {name: Path(text) if text else None for name, text in named.items()}
+    account = replace(
+        account,
+        client_cert=files["client_cert"],
+        client_key=files["client_key"],
+        headers=read_headers(
+            variables.get("BULKUP_HEADER", "").splitlines(), file=files["header_file"]
+        ),
+        http_password=read_http_password(file=files["http_password_file"], variables=variables)
+        if account.http_user
+        else "",
+        proxy=account.proxy or variables.get("BULKUP_PROXY", ""),
+    )
+    if key := read_api_key(file=None, variables=variables):
+        return replace(account, api_key=key)
+    password = read_password(file=files["password_file"], command=None, variables=variables)
+    if not (account.user and password):
+        raise UsageError(
+            "there is no password for the gallery", hint="Set BULKUP_PASSWORD in the environment."
+        )
+    return replace(account, password=password)
 
 
 def is_api_key(text: str) -> bool:

@@ -8,7 +8,7 @@ import asyncio
 import time
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -30,7 +30,6 @@ from bulkup.cluster.messages import (
     Order,
     Outcome,
     PathMap,
-    local_zone,
 )
 from bulkup.cluster.scheduler import BatchLost, Cluster, ClusterAddress, open_cluster
 from bulkup.cluster.worker import join, leave
@@ -42,8 +41,8 @@ from bulkup.errors import local as local_failures
 from bulkup.errors import run as run_failures
 from bulkup.events import Emit, Event, Noticed, OutageBegan, OutageEnded, PhotoUploaded
 from bulkup.source.files import version
-from bulkup.source.metadata import Metadata
 from bulkup.source.photos import Photo
+from bulkup.source.zone import local_zone
 
 LEAD: Final = 100
 LEAST_LEAD: Final = 1000
@@ -76,6 +75,14 @@ UNFIT_S: Final = 300.0
 """How long a worker that could not take part is not invited again, while there are others."""
 
 
+Try = asyncio.Future[tuple[Exception | None, int]]
+
+
+def _end(tried: Try, error: Exception | None = None, ask: int = 0) -> None:
+    if not tried.done():
+        tried.set_result((error, ask))
+
+
 class _WorkerLost(Exception):
     """The result of a try to finish a photo is unknown."""
 
@@ -96,7 +103,7 @@ class Member:
     last_message_at: float
     beat_at: float = 0.0
     calls: dict[int, Call] = field(default_factory=dict)
-    tries: "dict[int, asyncio.Future[tuple[Exception | None, int]]]" = field(default_factory=dict)
+    tries: dict[int, Try] = field(default_factory=dict)
     open: Counter[bool] = field(default_factory=Counter)
     outbox: list[tuple[object, ...]] = field(default_factory=list)
     outgoing: anyio.Event = field(default_factory=anyio.Event)
@@ -363,8 +370,7 @@ class Coordinator:
         calls, member.calls = member.calls, {}
         for number, over in member.tries.items():
             del calls[number]  # `_grant_slot` queues it again
-            if not over.done():
-                over.set_result((_WorkerLost(), 0))
+            _end(over, _WorkerLost())
         self._tasks.start_soon(self._requeue, member, list(calls.values()))
 
     async def _requeue(self, member: Member, calls: Sequence[Call]) -> None:
@@ -420,7 +426,7 @@ class Coordinator:
                 call.take_content(content, md5)
                 self._tasks.start_soon(self._grant_slot, member, call, ask, alias)
             case "left", ask, number, error if number in member.tries:
-                member.tries.pop(number).set_result((error, ask))
+                _end(member.tries.pop(number), error, ask)
             case "ledger", ask, number, *update if call := member.calls.get(number):
                 self._tasks.start_soon(self._update_ledger, member, call, ask, *update)
 
@@ -456,7 +462,7 @@ class Coordinator:
         del member.calls[call.number]
         member.open[call.job is not None] -= 1
         if over := member.tries.pop(call.number, None):
-            over.set_result((None, 0))
+            _end(over)
         if outcome.unseen:
             self._queue.unseen(call, member.address, outcome.unseen)
             self._tasks.start_soon(self._requeue_unseen, call)
@@ -556,18 +562,13 @@ class Coordinator:
     async def _do_batch(self, member: Member, batch: Sequence[Call]) -> None:
         """Have a worker do a batch; it has sent all outcomes before, unless it is lost."""
         with suppress(BatchLost):
-            stated = await to_thread.run_sync(self._stated, batch) if self._settings.stated else {}
-            orders = [self._order(call, stated.get(call.number)) for call in batch]
+            orders = await to_thread.run_sync(lambda: [self._order(call) for call in batch])
             await self._cluster.do_batch(member.address, self._run, orders)
         if any(call.number in member.calls for call in batch):
             self._drop(member)
 
-    def _stated(self, batch: Sequence[Call]) -> Mapping[int, Metadata | None]:
-        """Return what this machine knows of the photos to upload, by the calls' numbers."""
-        stated = self._settings.stated or nothing_stated
-        return {call.number: stated(call.photo.path) for call in batch if call.job}
-
-    def _order(self, call: Call, stated: Metadata | None) -> Order:
+    def _order(self, call: Call) -> Order:
+        """Return the order of a call; it may read files."""
         job, context = call.job, call.context
         fields: dict[str, str | int | frozenset[int] | None] = {}
         if job is not None and context is not None:
@@ -582,7 +583,9 @@ class Coordinator:
             mtime_ns=call.photo.mtime_ns,
             folder=call.photo.path.absolute().parent.name,
             job=fields,
-            stated=stated,
+            stated=self._settings.stated(call.photo.path)
+            if job and self._settings.stated
+            else None,
             changed=call.changed,
             lost=call.finishing,
         )

@@ -1,4 +1,4 @@
-"""What coordinator and workers send each other: orders, outcomes, path map and time zone.
+"""What coordinator and workers send each other: invitations, orders and outcomes.
 
 All of it is pickled, as everything in Dask is: whoever can connect to the scheduler can run code
 on all of its machines anyway. Nothing contains a `Path`, which only the same kind of system can
@@ -6,11 +6,8 @@ unpickle.
 """
 
 import os
-from bisect import bisect, bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, tzinfo
-from functools import cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Final
 
@@ -18,14 +15,7 @@ from bulkup.app.executor import RunSettings
 from bulkup.errors import UsageError
 from bulkup.events import PhotoUploaded
 from bulkup.source.metadata import Metadata
-
-FIRST: Final = int(datetime(1901, 12, 14, tzinfo=UTC).timestamp())
-LAST: Final = int(datetime(2100, 1, 1, tzinfo=UTC).timestamp())
-WEEK_S: Final = 7 * 86400
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-Transitions = Sequence[tuple[int, int]]
-"""In order: from this second of the epoch on, the zone is this many seconds ahead of UTC."""
+from bulkup.source.zone import Transitions
 
 BEAT_S: Final = 2.0
 LEASE_S: Final = 8.0
@@ -129,42 +119,3 @@ def _pair(text: str) -> tuple[Path, str]:
 
 def _depth(pair: tuple[Path, str]) -> int:
     return len(pair[0].parts)
-
-
-@cache
-def local_zone() -> Transitions:
-    """Return the transitions of this machine's time zone."""
-    table = [(FIRST, _ahead_s(FIRST))]
-    for week in range(FIRST, LAST - WEEK_S, WEEK_S):
-        if (ahead_s := _ahead_s(week + WEEK_S)) != table[-1][1]:
-            seconds = range(week, week + WEEK_S)
-            changed = bisect_left(seconds, 1, key=lambda s: _ahead_s(s) == ahead_s)
-            table.append((week + changed, ahead_s))
-    return table
-
-
-def _ahead_s(second: int) -> int:
-    try:
-        offset = (EPOCH + timedelta(seconds=second)).astimezone().utcoffset()
-    except OSError:  # on Windows, before 1970
-        offset = EPOCH.astimezone().utcoffset()
-    return round((offset or timedelta()).total_seconds())
-
-
-class Zone(tzinfo):
-    """A time zone defined by its transitions; it converts from UTC only."""
-
-    def __init__(self, table: Transitions) -> None:
-        self._seconds = [second for second, _ in table]
-        self._ahead_s = [ahead_s for _, ahead_s in table]
-
-    def fromutc(self, moment: datetime) -> datetime:
-        """Convert a time in UTC."""
-        second = (moment.replace(tzinfo=UTC) - EPOCH) // timedelta(seconds=1)
-        index = max(0, bisect(self._seconds, second) - 1)
-        return moment + timedelta(seconds=self._ahead_s[index])
-
-    def utcoffset(self, _moment: datetime | None) -> None:
-        """Return None: unknown."""
-
-    dst = tzname = utcoffset

@@ -8,14 +8,14 @@ import os
 import pickle
 import time
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
 from tempfile import mkstemp
-from typing import Any, Final, Self, TypeVar
+from typing import Final, Self, TypeVar
 
 import anyio
 from anyio import CancelScope, to_thread
@@ -23,15 +23,10 @@ from distributed import Client, Worker, WorkerPlugin, get_worker, secede
 from distributed.security import Security
 
 from bulkup import __version__
-from bulkup.app.credentials import (
-    read_api_key,
-    read_headers,
-    read_http_password,
-    read_secret_file,
-)
+from bulkup.app.credentials import with_secrets
 from bulkup.app.gallery import open_gallery
 from bulkup.app.settings import Account
-from bulkup.cluster.messages import BEAT_S, LEASE_S, Invitation, Order, Outcome, Zone
+from bulkup.cluster.messages import BEAT_S, LEASE_S, Invitation, Order, Outcome
 from bulkup.engine.chunksize import ChunkSize
 from bulkup.engine.executor import LocalExecutor, NotStarted
 from bulkup.engine.pacing import Tail
@@ -48,6 +43,7 @@ from bulkup.source.files import opened
 from bulkup.source.metadata import Metadata
 from bulkup.source.photos import Photo
 from bulkup.source.sidecars import Describer
+from bulkup.source.zone import Zone
 
 HASHING: Final = 2
 """Photos fingerprinted at once, in addition to those being uploaded."""
@@ -482,46 +478,14 @@ async def open_account(
 
 
 def _account(invitation: Invitation) -> Account:
-    """Return the account to log in with. Raises `WorkerUnusable` if its secret is unknown."""
-    variables = os.environ
+    """Return the account to log in with. Raises `UsageError` if its secret is unknown."""
     account = invitation.settings.account
     account = replace(
         account,
-        url=variables.get("BULKUP_WORKER_URL") or account.url,
-        user=account.user or variables.get("BULKUP_USER", ""),
+        url=os.environ.get("BULKUP_WORKER_URL") or account.url,
+        user=account.user or os.environ.get("BULKUP_USER", ""),
     )
-    if invitation.trusted:
-        return account
-    account = replace(account, **_own_connection(account, variables))
-    if key := read_api_key(file=None, variables=variables):
-        return replace(account, api_key=key)
-    if file := variables.get("BULKUP_PASSWORD_FILE"):
-        password = read_secret_file(Path(file), flag="BULKUP_PASSWORD_FILE")
-    else:
-        password = variables.get("BULKUP_PASSWORD", "")
-    if not (account.user and password):
-        raise WorkerUnusable(
-            "it has no password for the gallery: set BULKUP_PASSWORD in its environment, or "
-            "give the cluster certificates"
-        )
-    return replace(account, password=password)
-
-
-def _own_connection(account: Account, variables: Mapping[str, str]) -> dict[str, Any]:
-    """Return the fields of an account that an untrusted worker takes from its environment."""
-    paths = ("header_file", "http_password_file", "client_cert", "client_key")
-    named = {name: variables.get(f"BULKUP_{name.upper()}") for name in paths}
-    files = {name: Path(text) if text else None for name, text in named.items()}
-    lines = variables.get("BULKUP_HEADER", "").splitlines()
-    return {
-        "client_cert": files["client_cert"],
-        "client_key": files["client_key"],
-        "headers": read_headers(lines, file=files["header_file"]),
-        "http_password": read_http_password(file=files["http_password_file"], variables=variables)
-        if account.http_user
-        else "",
-        "proxy": account.proxy or variables.get("BULKUP_PROXY", ""),
-    }
+    return account if invitation.trusted else with_secrets(account, os.environ)
 
 
 def _write_temporary(text: str) -> Path:

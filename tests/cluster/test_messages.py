@@ -1,24 +1,18 @@
 """What coordinator and workers send each other arrives as it was, on any system."""
 
-import json
 import pickle
-import time
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from unittest import mock
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from bulkup.cluster.messages import LAST, PathMap, Zone, local_zone
+from bulkup.cluster.messages import PathMap
 from bulkup.cluster.worker import RunPlugin
 from bulkup.errors import BulkupError, FormatRefused, Outage, PhotoError, RunError, UsageError
 from bulkup.errors import local as local_failures
 from bulkup.events import PhotoProgress, PhotoUploaded, Retrying
 from bulkup.source.metadata import Labels, Template
-from tests.support.team import in_time_zone, invitation
+from tests.support.team import invitation
 
 PATH = Path("a.jpg")
 
@@ -94,28 +88,3 @@ def test_the_deepest_folder_that_is_mapped_counts_also_for_a_relative_path_or_an
 def test_half_a_map_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
         PathMap((text,))
-
-
-# the time zone of the coordinator, on machines that have another
-
-
-@pytest.fixture(params=["CET-1CEST,M3.5.0,M10.5.0/3", "NST3:30NDT,M3.2.0,M11.1.0", "UTC0"])
-def local(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Move this machine."""
-    with in_time_zone(request.param):
-        yield
-
-
-@pytest.mark.usefixtures("local")
-@pytest.mark.skipif(not hasattr(time, "tzset"), reason="this system's zone can't be set")
-def test_a_table_tells_the_same_times_as_the_zone() -> None:
-    zone = Zone(json.loads(json.dumps(local_zone())))
-
-    def same(second: int) -> None:
-        moment = datetime.fromtimestamp(second, UTC)
-        assert f"{moment.astimezone(zone):%c}" == f"{moment.astimezone():%c}"
-
-    given(st.integers(min_value=-(2**31), max_value=LAST))(same)()
-    for second, _ in local_zone()[1:]:
-        same(second - 1)
-        same(second)

@@ -20,7 +20,7 @@ from distributed.security import Security
 from bulkup.app.executor import RunSettings
 from bulkup.app.settings import Account
 from bulkup.cluster.coordinator import Coordinator
-from bulkup.cluster.messages import Invitation, PathMap, local_zone
+from bulkup.cluster.messages import Invitation, PathMap
 from bulkup.cluster.scheduler import Cluster
 from bulkup.cluster.worker import RunPlugin
 from bulkup.engine.executor import discard
@@ -30,6 +30,7 @@ from bulkup.events import Event, Noticed, PhotoUploaded
 from bulkup.piwigo.client import PiwigoServer
 from bulkup.piwigo.connect import connect
 from bulkup.sandbox import Sandbox
+from bulkup.source.zone import local_zone
 from tests.support.runs import ADMIN, Outcome, stored_sums, upload
 
 MAPS = PathMap()
