@@ -7,7 +7,7 @@ import inspect
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -258,17 +258,19 @@ async def upload(
     options: UploadOptions,
     on_event: Callable[[Event], None] | None = None,
     stop: Stop | None = None,
+    only: Collection[StrPath] | None = None,
 ) -> Report:
     """Upload files, and the photos in folders, to albums of a gallery.
 
     `on_event` is called in the event loop with each event and must return quickly; an exception
     from it ends the run and is raised. After `stop.set()`, photos in flight are finished and no
-    new one is started; cancellation aborts at once.
+    new one is started; after `stop.pause()`, that is so until `stop.resume()`. Cancellation aborts
+    at once. Of the files found, only those in `only` are uploaded, None takes all.
 
     A failed photo raises no error; it is listed in the report. Raises `UsageError` for an invalid
     option or path, before anything is sent, and `RunError` if the run can't start or continue.
     """
-    prepare = partial(_upload_task, options)
+    prepare = partial(_upload_task, options, only)
     return await _run(prepare, paths, account=account, options=options, emit=on_event, stop=stop)
 
 
@@ -435,11 +437,15 @@ def _texts(value: str | Sequence[str]) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
 
 
-async def _upload_task(options: UploadOptions) -> Task:
+async def _upload_task(options: UploadOptions, only: Collection[StrPath] | None) -> Task:
     settings = settings_of(options)
     factory = await to_thread.run_sync(_executor_factory, options)
     labels = labels_of(options)
-    return partial(upload_photos, settings=settings, labels=labels, executor_factory=factory)
+    task = partial(upload_photos, settings=settings, labels=labels, executor_factory=factory)
+    if only is None:
+        return task
+    chosen = {Path(path) for path in only}
+    return partial(task, only=lambda found: found.path in chosen)
 
 
 async def _refresh_task(options: RefreshOptions) -> Task:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
+import anyio
 import pytest
 
 import bulkup
@@ -16,6 +17,7 @@ from bulkup import events
 from bulkup.api import COPIED
 from bulkup.events import (
     Event,
+    PhotoArrived,
     PhotoStarted,
     PhotoUploaded,
     RunFinished,
@@ -209,6 +211,62 @@ async def test_a_stop_leaves_the_rest_unfinished(tmp_path: Path) -> None:
     assert report.unfinished
     assert report.uploaded + report.unfinished == 30
     assert not report.ok
+
+
+async def test_a_paused_run_begins_no_photo_until_it_is_resumed_or_stopped(tmp_path: Path) -> None:
+    make_archive(tmp_path / "photos", count=9, names=9)
+    stop, received = bulkup.Stop(), list[Event]()
+    idle = anyio.Event()
+
+    def pause(event: Event) -> None:
+        received.append(event)
+        if isinstance(event, PhotoStarted) and count(PhotoStarted) in {2, 5}:
+            stop.pause()
+        if stop.paused and count(PhotoStarted) == count(PhotoArrived):
+            idle.set()
+
+    def count(kind: type[Event]) -> int:
+        return sum(isinstance(event, kind) for event in received)
+
+    async with Sandbox() as box, anyio.create_task_group() as tasks:
+        reports = []
+
+        async def run() -> None:
+            reports.append(
+                await upload(box, tmp_path / "photos", concurrency=2, on_event=pause, stop=stop)
+            )
+
+        tasks.start_soon(run)
+        with anyio.fail_after(60):
+            await idle.wait()
+            await anyio.wait_all_tasks_blocked()
+            assert count(PhotoStarted) in {2, 3}  # another one may have begun at the same time
+            idle = anyio.Event()
+            stop.resume()
+            await idle.wait()
+            await anyio.wait_all_tasks_blocked()
+            assert count(PhotoStarted) in {5, 6}
+            stop.set()
+            assert not stop.paused
+    (report,) = reports
+    assert 0 < report.unfinished == 9 - report.uploaded
+    assert report.uploaded == count(PhotoStarted)
+
+
+async def test_only_some_of_the_files_are_uploaded(tmp_path: Path) -> None:
+    photos = make_archive(tmp_path / "photos", count=6, names=3)
+    chosen = sorted(photos)[2:4]
+    async with Sandbox() as box:
+        options = bulkup.UploadOptions(tree=True, no_ledger=True)
+        account = bulkup.Account(url=box.url, user="admin", password="secret")
+        report = await bulkup.upload(
+            [tmp_path / "photos"], account=account, options=options, only=chosen
+        )
+        names = {
+            box.gallery.albums[n].name for it in box.gallery.photos.values() for n in it.albums
+        }
+    assert (report.found, report.uploaded) == (2, 2)
+    assert names == {path.parent.name for path in chosen}
 
 
 async def test_too_many_failures_stop_the_run(tmp_path: Path) -> None:

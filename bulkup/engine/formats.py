@@ -139,7 +139,7 @@ class Formats:
 
         async def work() -> None:
             for paired_file in left:
-                if self._stop.wanted:
+                if not await self._stop.may_begin():
                     return
                 photo = Photo(paired_file.path, paired_file.size, paired_file.mtime_ns)
                 try:

@@ -555,7 +555,7 @@ async def upload_stage(
     async with jobs, out:
         async for job in jobs:
             left = [job]  # or an equal photo in its place
-            while left and not stop.wanted:
+            while left and await stop.may_begin():
                 current = left.pop()
                 try:
                     async with context.recovery.proving("upload", current.photo.path):

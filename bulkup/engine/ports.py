@@ -15,6 +15,8 @@ from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
+import anyio
+
 from bulkup.engine.chunksize import ChunkSize
 from bulkup.engine.pacing import Tail
 from bulkup.engine.retry import Recovery
@@ -668,14 +670,42 @@ class Limiter(Protocol):
 
 
 class Stop:
-    """A request to end the run gracefully: photos in flight are finished, no new one is begun."""
+    """A request to end the run gracefully: photos in flight are finished, no new one is begun.
+
+    While it is paused, no new one is begun either, until `resume`, or `set` ends the run. Files
+    are still read ahead, as far as the streams between the stages hold them.
+    """
 
     def __init__(self) -> None:
         self.wanted = False
+        self._resumed: anyio.Event | None = None  # while paused
 
     def set(self) -> None:
         """Request a graceful stop."""
         self.wanted = True
+        self.resume()
+
+    @property
+    def paused(self) -> bool:
+        """Whether the run is paused."""
+        return self._resumed is not None
+
+    def pause(self) -> None:
+        """Begin no new photo until `resume`; call it, and that, in the event loop of the run."""
+        if not self.wanted and self._resumed is None:
+            self._resumed = anyio.Event()
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        resumed, self._resumed = self._resumed, None
+        if resumed is not None:
+            resumed.set()
+
+    async def may_begin(self) -> bool:
+        """Wait while paused; return whether a photo may be begun."""
+        while self._resumed is not None:
+            await self._resumed.wait()
+        return not self.wanted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

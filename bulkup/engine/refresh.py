@@ -122,7 +122,7 @@ class _Refresh:
         """Refresh one photo after the other."""
         async with candidates:
             async for candidate in candidates:
-                if not self._context.stop.wanted:
+                if await self._context.stop.may_begin():
                     await self._refresh(candidate)
 
     async def _locate(self, jobs: Sequence[Job]) -> list[Candidate]:

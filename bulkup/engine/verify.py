@@ -179,7 +179,7 @@ async def compare_stage(
     """Compare one photo after the other."""
     async with located:
         async for photo in located:
-            if not stop.wanted:
+            if await stop.may_begin():
                 await verifier.compare(photo)
 
 
