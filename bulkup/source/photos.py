@@ -173,6 +173,7 @@ async def writable(file: Path) -> AsyncIterator[Callable[[bytes], Awaitable[None
             await output.close()
         raise
     try:
-        await output.close()
+        with anyio.CancelScope(shield=True):  # it would not be closed if no thread is free yet
+            await output.close()
     except OSError as error:
         raise failure(error) from None

@@ -153,6 +153,8 @@ async def test_albums_keep_descriptions_status_order_and_covers(
         old.gallery.give_access([empty.id], users={1})
         old.gallery.order_albums([albums["b"].id, albums["Sandbox"].id, albums["a"].id])
         albums["a"].image_order = "`rank` ASC"
+        for photo in old.gallery.photos.values():  # by its default order, 1 comes first
+            photo.date_available = "2026-01-01 00:00:00"
         manual = [named(old, f"a{n}.jpg").id for n in "312"]
         old.gallery.ranks |= {(albums["a"].id, number): rank for rank, number in enumerate(manual)}
         albums["b"].representative = named(old, "b2.jpg").id

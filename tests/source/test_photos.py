@@ -1,7 +1,11 @@
 """Photo files: fingerprints, chunks and their bytes."""
 
+import asyncio
+import gc
 import hashlib
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -13,7 +17,15 @@ from hypothesis import strategies as st
 
 from bulkup.errors import PhotoChanged, PhotoError
 from bulkup.source.files import PIECE
-from bulkup.source.photos import BLOCK, Chunk, Photo, fingerprint, plan_chunks, read_chunk
+from bulkup.source.photos import (
+    BLOCK,
+    Chunk,
+    Photo,
+    fingerprint,
+    plan_chunks,
+    read_chunk,
+    writable,
+)
 from tests.support.walks import photo_at, put
 
 # fingerprints
@@ -110,3 +122,26 @@ async def test_a_chunk_has_the_bytes_of_its_place_in_small_pieces_and_feeds_the_
         assert digest.digest() == hashlib.md5(b"".join(pieces)).digest()
     with pytest.raises(PhotoChanged, match="shorter"):
         [piece async for piece in read_chunk(photo, Chunk(0, 1, 5, len(content)))]
+
+
+async def test_a_file_is_closed_even_if_that_is_cancelled_before_a_thread_is_free(
+    tmp_path: Path,
+) -> None:
+    loop, busy = asyncio.get_running_loop(), threading.Event()
+    loop.set_default_executor(ThreadPoolExecutor(1))
+
+    def free_the_thread(turns: int) -> None:
+        """Let the thread go on after some turns of the loop."""
+        if turns:
+            loop.call_soon(free_the_thread, turns - 1)
+        else:
+            busy.set()
+
+    async with anyio.create_task_group() as tasks, writable(tmp_path / "a.jpg") as write:
+        await write(b"photo")
+        waiting = loop.run_in_executor(None, busy.wait)
+        loop.call_soon(tasks.cancel_scope.cancel)
+        loop.call_soon(free_the_thread, 9)
+    await waiting
+    gc.collect()  # a file that is still open would be reported
+    assert (tmp_path / "a.jpg").read_bytes() == b"photo"
