@@ -8,7 +8,16 @@ from bulkup.gui.steps.checkup import Checkup
 from bulkup.gui.steps.gallery import Gallery
 from bulkup.gui.steps.options import Options
 from bulkup.gui.steps.overview import Overview
+from bulkup.gui.steps.rehearsal import Rehearsal
 from bulkup.gui.steps.sources import Sources
 
-STEPS: Final[tuple[type[Step], ...]] = (Overview, Gallery, Checkup, Sources, Albums, Options)
+STEPS: Final[tuple[type[Step], ...]] = (
+    Overview,
+    Gallery,
+    Checkup,
+    Sources,
+    Albums,
+    Options,
+    Rehearsal,
+)
 """All steps; the first one is the start page."""

@@ -60,7 +60,9 @@ class Field:
 
     @property
     def flag(self) -> str:
-        """The flag of the command line."""
+        """The flags of the command line."""
+        if self.name == "patterns":
+            return "--exclude, --include"
         return f"--{self.name.replace('_', '-')}"
 
 
