@@ -134,7 +134,7 @@ RAW = FileSkipped(path=Path("a.nef"), reason=SkipReason.TYPE)
 OUT = FileSkipped(path=B, reason=SkipReason.EXCLUDED)
 CHECKED = [checked(Path(verdict), verdict) for verdict in events.Verdict]
 BAD_AGAIN = [failure(B), present(B), failure(B)]
-AMISS = ["differing", "failed", "missing", "not-in-album"]
+AMISS = ["differing", "failed", "missing", "not-in-album", "unplaced"]
 
 
 @pytest.mark.parametrize(
