@@ -2,25 +2,30 @@
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Group
+from cyclopts import CycloptsError, Group
 from cyclopts.argument import Argument
 
 from bulkup.app.settings import default_ledger
-from bulkup.cli import app
+from bulkup.cli import LAYERS, app
 from bulkup.cli.command import command
 from bulkup.cli.common import Exit
 from bulkup.cli.config import default_file, write_profile
 from bulkup.cli.flags import flag, flags
+from bulkup.cli.usage_errors import explain
 from bulkup.errors import UsageError, check_range
 
 if TYPE_CHECKING:
     from bulkup.gui.session import FlagHelp
+
+PARSING = Lock()
+"""Held while `LAYERS` has the settings of one command."""
 
 
 @flags("Browser")
@@ -59,6 +64,7 @@ def gui(*, options: GuiFlags = GuiFlags()) -> int:
         options.port,
         file=default_ledger().with_name("gui.json"),
         flags=help_texts(),
+        elsewhere=settings_elsewhere,
         save_profile=save_profile,
         say=_print,
         browser=None if options.no_browser else webbrowser.open,
@@ -77,6 +83,30 @@ def help_texts() -> dict[str, "FlagHelp"]:
         for argument in arguments
         if argument.parse and not argument.children
     }
+
+
+def settings_elsewhere(arguments: Sequence[str]) -> dict[str, str]:
+    """Return what the config file and the environment add to these arguments, with the place.
+
+    Secrets, and what only changes the output, are left out.
+    """
+    from bulkup.api import UploadOptions
+    from bulkup.app.settings import Account
+
+    options = UploadOptions.__dataclass_fields__.keys() | Account.__dataclass_fields__.keys()
+    names = {*options, "include", "exclude", "exclude_from", "flat", "header", "header_file"}
+    with PARSING:
+        try:
+            app.parse_args([*arguments], exit_on_error=False, print_error=False)
+        except CycloptsError as error:
+            return {explain(error).message: ""}
+        except UsageError as error:
+            return {error.message: error.hint}
+        return {
+            f"--{origin.flag}": origin.origin
+            for origin in LAYERS.origins()
+            if origin.origin not in {"flag", "default"} and origin.flag.replace("-", "_") in names
+        }
 
 
 def _group_of(argument: Argument) -> str:

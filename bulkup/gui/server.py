@@ -19,7 +19,7 @@ from bulkup.errors import BulkupError, UsageError
 from bulkup.gui.draft import DraftFile
 from bulkup.gui.guard import YEAR_S, Guard
 from bulkup.gui.rendering import FOLDER, Renderer
-from bulkup.gui.session import FlagHelp, SaveProfile, Session
+from bulkup.gui.session import Elsewhere, FlagHelp, SaveProfile, Session
 from bulkup.gui.step import Step, Visit
 from bulkup.gui.steps import STEPS
 from bulkup.gui.texts import COOKIE, Texts, choose, read_languages
@@ -93,12 +93,16 @@ class Site:
     ) -> web.Response:
         """Return the page of a step, above it the error if there is one."""
         texts = visit.texts
+        elsewhere: Mapping[str, str] = {}
+        if not visit.live and (arguments := step.arguments()):
+            elsewhere = await to_thread.run_sync(self._session.elsewhere, arguments)
         own, all_ = await step.values(visit), self._steps.values()
         values = {
             "step": step,
             "session": self._session,
             "draft": self._session.draft,
             "steps": self._nav(step),
+            "elsewhere": elsewhere,
             "following": next(islice(dropwhile(lambda s: s is not step, all_), 1, None), None),
             "given": visit.given(),
             "error": error,
@@ -175,12 +179,14 @@ async def serving(
     *,
     file: Path,
     flags: Mapping[str, FlagHelp],
+    elsewhere: Elsewhere,
     save_profile: SaveProfile,
     on_opened: Callable[[str], None],
 ) -> AsyncIterator[tuple[Session, str]]:
     """Serve the pages; yield the session, and the address with the token.
 
-    `file` keeps the draft, `flags` are the help texts of the upload's flags. Each token opens the
+    `file` keeps the draft, `flags` are the help texts of the upload's flags. `elsewhere` is
+    explained for `Session`. Each token opens the
     pages once: `on_opened` then gets the address with the next one. Raises `UsageError` where it
     can't listen.
     """
@@ -199,6 +205,7 @@ async def serving(
         tasks=tasks,
         file=DraftFile(file),
         flags=flags,
+        elsewhere=elsewhere,
         save_profile=save_profile,
         monitor=monitor,
     )
@@ -217,6 +224,7 @@ async def serve(
     *,
     file: Path,
     flags: Mapping[str, FlagHelp],
+    elsewhere: Elsewhere,
     save_profile: SaveProfile,
     say: Callable[[str], None],
     browser: Callable[[str], object] | None,
@@ -235,7 +243,12 @@ async def serve(
         async def open_on(number: int) -> tuple[Session, str]:
             listen = ListenAddress(host=LOOPBACK, port=number, flag="--port")
             site = serving(
-                listen, file=file, flags=flags, save_profile=save_profile, on_opened=on_opened
+                listen,
+                file=file,
+                flags=flags,
+                elsewhere=elsewhere,
+                save_profile=save_profile,
+                on_opened=on_opened,
             )
             return await stack.enter_async_context(site)
 

@@ -1,6 +1,6 @@
 """The state of `bulkup gui`, which all pages show: the draft, the sign-in, and what runs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ class FlagHelp:
     group: str
 
 
+Elsewhere = Callable[[Sequence[str]], Mapping[str, str]]
 SaveProfile = Callable[[str, Mapping[str, object]], Path]
 
 
@@ -33,7 +34,9 @@ class Session:
 
     `account` has the secrets, which nothing saves; it is None until the gallery has accepted it.
     `offer` is then what the gallery offers. `flags` are the help texts of the upload's flags, by
-    the options' names; `save_profile` saves settings under a name, and returns the file.
+    the options' names. `elsewhere` returns what the command line adds to arguments from its config
+    file and the environment: flags, each with its place. `save_profile` saves settings under a
+    name, and returns the file.
     `unsaved` is why the draft could not be saved, `set_aside` where a file is that was no draft.
     The `monitor` shows what `run` does: one task at a time that reads all photos, such as an
     upload; `stop` ends it gracefully.
@@ -42,6 +45,7 @@ class Session:
     tasks: TaskGroup
     file: DraftFile
     flags: Mapping[str, FlagHelp]
+    elsewhere: Elsewhere
     save_profile: SaveProfile
     monitor: Monitor
     draft: Draft = field(default_factory=Draft)

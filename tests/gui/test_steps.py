@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from bulkup.api import UploadOptions
 from bulkup.gui.steps.sources import from_code, to_code
 from bulkup.sandbox import Sandbox
 from tests.support.commands import PASSWORD, own_state
@@ -276,3 +277,28 @@ async def test_the_language_is_chosen_by_a_form(gui: Opens) -> None:
         assert page.path == "/sources"
         page = await there.post("/language", {"language": "xx", "back": "//evil.example"})
         assert page.path == "/"
+
+
+async def test_settings_that_the_command_line_would_add_are_named(
+    gui: Opens, own_state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = own_state / "config" / "bulkup" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text('[defaults]\ntree = true\nlevel = 4\nquiet = 1\npassword = "secret-1"\n')
+    monkeypatch.setenv("BULKUP_TAG", "<b>x</b>")
+    monkeypatch.setenv("BULKUP_EXCLUDE", "*.tif")
+    monkeypatch.setenv("BULKUP_PASSWORD", "secret-2")
+    async with Sandbox(admin=ADMIN) as box, gui() as there:
+        await there.sign_in(box)
+        page = await there.get("/sources")
+        told = page.words.partition("the command line adds to it")[2]
+        for words in ("--tree – [defaults]", "--level – [defaults]", "--tag – environment"):
+            assert words in told
+        assert "--exclude – environment BULKUP_EXCLUDE" in told
+        assert "--quiet" not in told
+        assert "secret-" not in page.text
+        options = UploadOptions(tree=True, level=1, tag=("a",), patterns=("*.png",))
+        await there.session.change(options=options)
+        assert "the command line adds" not in (await there.get("/sources")).words
+        config.write_text("[")
+        assert "is not valid TOML" in (await there.get("/sources")).words

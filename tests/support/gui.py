@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from anyio import fail_after
 
-from bulkup.cli.gui import help_texts, save_profile
+from bulkup.cli.gui import help_texts, save_profile, settings_elsewhere
 from bulkup.gui.server import serving
 from bulkup.gui.session import Session
 from bulkup.output.options import parse_listen
@@ -101,6 +101,7 @@ def gui(own_state: Path) -> Opens:
                     parse_listen(":0"),
                     file=own_state / "gui.json",
                     flags=help_texts(),
+                    elsewhere=settings_elsewhere,
                     save_profile=save_profile,
                     on_opened=announced.append,
                 ) as (session, address),
