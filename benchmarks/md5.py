@@ -1,6 +1,6 @@
 """How fast files are hashed, compared with md5sum, and whether others are sent meanwhile.
 
-The stages of a run that read an archive (`pipeline.read_archive`), with the threads of a run, and
+The stages of a run that read an archive (`read.read_archive`), with the threads of a run, and
 `xargs -P … md5sum`, with as many processes, read the same files in turn. Hashing is hidden as far
 as it adds no time to sending: the same stages feed eight tasks that send to nginx at a limited
 rate, compared with sending alone.
@@ -21,8 +21,8 @@ from sender import photos_at, send, server_at
 from sink import sink
 
 from bulkup.engine.executor import LocalExecutor
-from bulkup.engine.pipeline import read_archive
 from bulkup.engine.ports import Job, NoLedger, RunContext, Stop
+from bulkup.engine.read import read_archive
 from bulkup.engine.retry import Policy, Recovery
 from bulkup.errors import PhotoError
 from bulkup.piwigo.multipart import Throttle

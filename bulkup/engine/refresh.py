@@ -4,15 +4,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import anyio
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
-
 from bulkup.engine.albums import IdSet
 from bulkup.engine.executor import Executor
-from bulkup.engine.pipeline import batches, read_archive
 from bulkup.engine.ports import Job, MetadataDifference, MetadataRefresher, RunContext
+from bulkup.engine.read import examine
 from bulkup.engine.recorder import OutcomeGuard, checked, failure, record_hashed
-from bulkup.errors import BulkupError, PhotoGone, RunError, one_error
+from bulkup.errors import BulkupError, PhotoGone, RunError
 from bulkup.errors import gallery as gallery_failures
 from bulkup.events import Noticed, PhotoRefreshed, RunFinished, Verdict
 from bulkup.source.filters import EVERYTHING, Filters
@@ -69,21 +66,17 @@ async def run(
     guard = OutcomeGuard(emit)
     context = replace(context, emit=guard.emit)
     refresh = _Refresh(plan, context, refresher)
-    found_in, found = anyio.create_memory_object_stream[Candidate](plan.concurrency)
     try:
-        async with one_error(), anyio.create_task_group() as tasks:
-            with found:
-                jobs = read_archive(
-                    find(plan.roots, plan.filters, endings=plan.endings, convert=plan.convert),
-                    context,
-                    tasks=tasks,
-                    unreadable=lambda photo, error: guard.emit(failure(photo, error)),
-                    takeout=plan.takeout,
-                    executor=executor,
-                )
-                tasks.start_soon(refresh.locate_stage, jobs, found_in)
-                for _ in range(plan.concurrency):
-                    tasks.start_soon(refresh.refresh_stage, found.clone())
+        await examine(
+            find(plan.roots, plan.filters, endings=plan.endings, convert=plan.convert),
+            context,
+            locate=refresh.locate,
+            compare=refresh.refresh,
+            at_once=plan.concurrency,
+            unreadable=lambda photo, error: guard.emit(failure(photo, error)),
+            takeout=plan.takeout,
+            executor=executor,
+        )
     finally:
         guard.close()
     for message, hint in remarks():
@@ -101,31 +94,7 @@ class _Refresh:
         self._refresher = refresher
         self._seen = IdSet()  # of equal files, the first one decides
 
-    async def locate_stage(
-        self,
-        jobs: MemoryObjectReceiveStream[Job],
-        out: MemoryObjectSendStream[Candidate],
-    ) -> None:
-        """Pass on the files whose photos the gallery may have."""
-        async with jobs, out:
-
-            async def locate(batch: list[Job]) -> list[Candidate]:
-                return [] if self._context.stop.wanted else await self._locate(batch)
-
-            async for found in batches(
-                jobs, locate, sleep=self._recovery.sleep, clock=self._context.clock
-            ):
-                for candidate in found:
-                    await out.send(candidate)
-
-    async def refresh_stage(self, candidates: MemoryObjectReceiveStream[Candidate]) -> None:
-        """Refresh one photo after the other."""
-        async with candidates:
-            async for candidate in candidates:
-                if await self._context.stop.may_begin():
-                    await self._refresh(candidate)
-
-    async def _locate(self, jobs: Sequence[Job]) -> list[Candidate]:
+    async def locate(self, jobs: Sequence[Job]) -> list[Candidate]:
         """Return where the photos of files may be, by the ledger and by their MD5."""
         context = self._context
         known = await context.ledger.look_up([job.photo.path for job in jobs])
@@ -147,7 +116,7 @@ class _Refresh:
             for job in sorted(jobs, key=lambda job: job.photo.path)
         ]
 
-    async def _refresh(self, candidate: Candidate) -> None:
+    async def refresh(self, candidate: Candidate) -> None:
         """Refresh the photo of a file, and emit the outcome."""
         job, context = candidate.job, self._context
         path = job.photo.path

@@ -6,9 +6,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import anyio
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
-
 from bulkup.engine.albums import (
     AlbumMembers,
     AlbumResolver,
@@ -18,8 +15,8 @@ from bulkup.engine.albums import (
 )
 from bulkup.engine.arrangement import NOTHING, Arrangement, Marks
 from bulkup.engine.executor import Executor
-from bulkup.engine.pipeline import batches, read_archive
-from bulkup.engine.ports import Access, Job, RunContext, Stop
+from bulkup.engine.ports import Access, Job, RunContext
+from bulkup.engine.read import examine
 from bulkup.engine.recorder import NO_FAILURE, OutcomeGuard, checked, record_hashed
 from bulkup.engine.verify_arrangement import ArrangementVerifier
 from bulkup.errors import (
@@ -30,7 +27,6 @@ from bulkup.errors import (
     PhotoGone,
     RunError,
     Transient,
-    one_error,
 )
 from bulkup.errors import gallery as gallery_failures
 from bulkup.events import Noticed, RunFinished, Verdict
@@ -126,61 +122,28 @@ async def run(
         quick=plan.quick,
         lacks_position=plan.lacks_position,
     )
-    located_in, located = anyio.create_memory_object_stream[Located](plan.concurrency)
     try:
-        async with one_error(), anyio.create_task_group() as tasks:
-            with located:
-                jobs = read_archive(
-                    find(
-                        plan.roots,
-                        plan.filters,
-                        endings=plan.endings,
-                        convert=plan.convert,
-                        repeat_links=plan.repeat_links,
-                    ),
-                    context,
-                    tasks=tasks,
-                    unreadable=verifier.unreadable,
-                    takeout=plan.takeout,
-                    executor=executor,
-                )
-                tasks.start_soon(locate_stage, jobs, located_in, verifier, context)
-                for _ in range(plan.concurrency):
-                    tasks.start_soon(compare_stage, located.clone(), verifier, context.stop)
+        await examine(
+            find(
+                plan.roots,
+                plan.filters,
+                endings=plan.endings,
+                convert=plan.convert,
+                repeat_links=plan.repeat_links,
+            ),
+            context,
+            locate=verifier.locate,
+            compare=verifier.compare,
+            at_once=plan.concurrency,
+            unreadable=verifier.unreadable,
+            takeout=plan.takeout,
+            executor=executor,
+        )
         await arrangement.run(album_resolver.albums.used if album_resolver else {})
         verifier.remark()
     finally:
         guard.close()
     emit(RunFinished(seconds=context.clock() - began))
-
-
-async def locate_stage(
-    jobs: MemoryObjectReceiveStream[Job],
-    out: MemoryObjectSendStream[Located],
-    verifier: "Verifier",
-    context: RunContext,
-) -> None:
-    """Pass on the photos that the server has."""
-    async with jobs, out:
-
-        async def locate(batch: list[Job]) -> list[Located]:
-            return [] if context.stop.wanted else list(await verifier.locate(batch))
-
-        async for found in batches(
-            jobs, locate, sleep=context.recovery.sleep, clock=context.clock
-        ):
-            for located in found:
-                await out.send(located)
-
-
-async def compare_stage(
-    located: MemoryObjectReceiveStream[Located], verifier: "Verifier", stop: Stop
-) -> None:
-    """Compare one photo after the other."""
-    async with located:
-        async for photo in located:
-            if await stop.may_begin():
-                await verifier.compare(photo)
 
 
 class Verifier:

@@ -10,8 +10,8 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from bulkup import events
-from bulkup.engine.pipeline import BATCH, LINGER, batches
 from bulkup.engine.ports import Stop
+from bulkup.engine.read import BATCH, LINGER, batches
 from bulkup.errors import RunError
 from bulkup.sandbox import Sandbox
 from bulkup.source.filters import Filters, Listing

@@ -139,7 +139,7 @@ async def test_the_album_is_listed_once_and_each_photo_read_once_also_for_twins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bulkup.piwigo.arrangement.PAGE", 40)
-    monkeypatch.setattr("bulkup.engine.pipeline.BATCH", 16)
+    monkeypatch.setattr("bulkup.engine.read.BATCH", 16)
     archive = make_archive(tmp_path, count=50, names=10, size=(300, 400))
     content = next(iter(archive)).read_bytes()
     twins = [tmp_path / f"twin {number}.jpg" for number in range(30)]
