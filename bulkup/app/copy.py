@@ -33,6 +33,7 @@ from bulkup.app.upload import upload_photos
 from bulkup.engine.albums import ROOT, AlbumFolder, Albums, FolderAlbums, IdSet
 from bulkup.engine.arrangement import NOTHING, AlbumModel
 from bulkup.engine.executor import Executor, LocalExecutor, Stopping, discard
+from bulkup.engine.pipeline import Plan
 from bulkup.engine.ports import Job, Stop, UploadContext
 from bulkup.engine.retry import Recovery, Sleep
 from bulkup.errors import (
@@ -324,7 +325,23 @@ class SourcePhotos:
                 self._ids.extend([0] * (number + 1 - len(self._ids)))
                 self._ids[number] = event.image_id
 
-    def md5_of(self, path: Path) -> str | None:
+    def plan(self, plan: Plan, *, albums: Albums, base: int, target: PiwigoServer | None) -> Plan:
+        """Return the plan with the photos of the source, and its albums below `base`."""
+        self._target = target
+        return replace(
+            plan,
+            walk=partial(self._walk, plan.endings, albums, base),
+            md5_of=self._md5_of,
+            main_of=self._main_of,
+            folder_albums=SourceAlbums(
+                base=base, tree=self._tree.into.tree, paths_of=self._paths_of
+            ),
+            further=(*plan.further, self._further),
+            models=self._models if self._arrange else None,
+            takeout=None,
+        )
+
+    def _md5_of(self, path: Path) -> str | None:
         """Return the MD5 that the source has recorded."""
         return self._known[path].md5 or None
 
@@ -333,33 +350,23 @@ class SourcePhotos:
         known = self._known.get(path)
         return known.metadata if known else None
 
-    def paths_of(self, path: Path) -> Sequence[AlbumPath]:
+    def _paths_of(self, path: Path) -> Sequence[AlbumPath]:
         """Return the paths of a photo's albums."""
         known = self._known.get(path)
         paths = (self._tree.path_of(album) for album in known.albums) if known else ()
         return list(dict.fromkeys(path for path in paths if path is not None))
 
-    def further(self, path: Path) -> Iterable[Sequence[str]]:
+    def _further(self, path: Path) -> Iterable[Sequence[str]]:
         """Return the paths of a photo's albums besides the first one, and those of its tags."""
         known = self._known.get(path)
         tags = {tag.casefold() for tag in known.metadata.tags} if known else ()
         by_tag = (album for tag, album in self._tree.into.by_tag if tag.casefold() in tags)
-        return [*self.paths_of(path)[1:], *by_tag]
+        return [*self._paths_of(path)[1:], *by_tag]
 
-    def folder_albums(self, base: int) -> FolderAlbums:
-        """Return the first album of each photo."""
-        return SourceAlbums(base=base, tree=self._tree.into.tree, paths_of=self.paths_of)
-
-    async def walk(
-        self,
-        endings: Collection[str] | None,
-        *,
-        albums: Albums,
-        base: int,
-        target: PiwigoServer | None,
+    async def _walk(
+        self, endings: Collection[str] | None, albums: Albums, base: int
     ) -> AsyncGenerator[Sequence[Found | PairedFile], None]:
         """Create the albums, and yield the photos, album by album, each with its formats."""
-        self._target = target
         await self._make_albums(albums, base)
         seen = IdSet()
         for row in self._tree.rows:
@@ -461,7 +468,7 @@ class SourcePhotos:
                 for ending in formats.get(int(photo.path.parent.name)) or ():
                     yield PairedFile(folder / f"{photo.path.stem}.{ending}", 0, 0, of=photo.path)
 
-    def main_of(self, path: Path) -> tuple[int, bool] | None:
+    def _main_of(self, path: Path) -> tuple[int, bool] | None:
         """Return the id of a photo in the target, and whether this run has sent it."""
         number = int(path.parent.name)
         return (self._id_of(number), number in self._sent) if self._id_of(number) else None
@@ -516,10 +523,8 @@ class SourcePhotos:
         self._known[path] = replace(original, md5="") if self._ignore_md5 else original
         found[photo_id] = Photo(path, size=original.size, mtime_ns=0)
 
-    def models(self) -> Iterator[AlbumModel]:
+    def _models(self) -> Iterator[AlbumModel]:
         """Yield the order and the cover of each album, and the order of those inside it."""
-        if not self._arrange:
-            return
         inside: dict[int, list[int]] = {}
         rows_of: dict[int, list[AlbumRow]] = {self._made[()]: []}
         for path, album in self._made.items():

@@ -1,14 +1,10 @@
 """The `upload` use case: build the objects of a run, start the engine."""
 
 from collections.abc import (
-    AsyncGenerator,
     Callable,
-    Collection,
-    Iterable,
     Mapping,
     Sequence,
 )
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -31,8 +27,7 @@ from bulkup.app.settings import (
 )
 from bulkup.app.sources import open_sources
 from bulkup.engine import dry_run, pipeline
-from bulkup.engine.albums import Albums, FolderAlbums
-from bulkup.engine.arrangement import AlbumModel
+from bulkup.engine.albums import Albums
 from bulkup.engine.chunksize import ChunkSize
 from bulkup.engine.dry_run import DryRunGallery
 from bulkup.engine.ports import IPTC_FACTS, Fact, Stop
@@ -45,7 +40,7 @@ from bulkup.source.cells import TableFile
 from bulkup.source.disposal import Mover, Trash
 from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.metadata import Labels, Metadata
-from bulkup.source.scan import Found, PairedFile
+from bulkup.source.scan import Found
 
 NO_LABELS = Labels()
 
@@ -53,37 +48,16 @@ NO_LABELS = Labels()
 class Origin(Protocol):
     """Where photos come from that are not files in folders here."""
 
-    def walk(
-        self,
-        endings: Collection[str] | None,
-        *,
-        albums: Albums,
-        base: int,
-        target: PiwigoServer | None,
-    ) -> AsyncGenerator[Sequence[Found | PairedFile], None]:
-        """Create the albums below `base`, and yield the photos, in batches.
-
-        Those of other endings are skipped, None accepts all. With a `target`, there are formats of
-        photos that it takes, too.
-        """
-
-    def md5_of(self, path: Path) -> str | None:
-        """Return the MD5 of a photo, None if it has to be read."""
-
     def metadata(self, path: Path) -> Metadata | None:
         """Return the metadata of a photo."""
 
-    def folder_albums(self, base: int) -> FolderAlbums:
-        """Return which album below `base` each photo is in, and `further` the other ones."""
+    def plan(
+        self, plan: pipeline.Plan, *, albums: Albums, base: int, target: PiwigoServer | None
+    ) -> pipeline.Plan:
+        """Return the plan with these photos, in albums below `base`, in place of files.
 
-    def further(self, path: Path) -> Iterable[Sequence[str]]:
-        """Return the albums in which a photo is besides the first one."""
-
-    def main_of(self, path: Path) -> tuple[int, bool] | None:
-        """Return the id of a photo, and whether this run has sent it; None if it is not there."""
-
-    def models(self) -> Iterable[AlbumModel]:
-        """Return how the albums are to be shown, at the end."""
+        Formats are uploaded only with a `target`.
+        """
 
 
 CEILING_S = 30 * 86400.0
@@ -149,13 +123,10 @@ async def upload_photos(
         )
         base = await base_album(settings.into, albums)
         endings, convert = accepted_endings(server.offer, converts=settings.convert)
-        further = sources.further(settings.into, emit=emit)
         plan = pipeline.Plan(
             roots=roots,
             filters=filters,
-            folder_albums=origin.folder_albums(base)
-            if origin
-            else sources.folder_albums(settings.into, base),
+            folder_albums=sources.folder_albums(settings.into, base),
             level=settings.level,
             concurrency=settings.concurrency,
             finishing=settings.finishing,
@@ -167,30 +138,19 @@ async def upload_photos(
             disposal=disposal,
             only=only,
             titles=sources.titles(),
-            further=(*further, origin.further) if origin else further,
+            further=sources.further(settings.into, emit=emit),
             comment=sources.exports.comment,
-            walk=partial(
-                origin.walk,
-                endings,
-                albums=albums,
-                base=base,
-                target=None if settings.dry_run else server,
-            )
-            if origin
-            else None,
-            main_of=origin.main_of if origin else None,
-            md5_of=origin.md5_of if origin else lambda _: None,
             arrangement=settings.arrangement,
             marks=marks,
-            models=origin.models if origin else None,
-            takeout=None
-            if origin
-            else sources.takeout_filter(
+            takeout=sources.takeout_filter(
                 endings,
                 report=labels.sidecars,
                 inventory=sources.inventory() if settings.dry_run else None,
             ),
         )
+        if origin is not None:
+            target = None if settings.dry_run else server
+            plan = origin.plan(plan, albums=albums, base=base, target=target)
         first_size = settings.chunk_size or server.offer.chunk_size
         async with open_run(
             server,
