@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
-    Awaitable,
     Callable,
     Collection,
     Iterable,
@@ -17,21 +16,26 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
-from urllib.parse import quote
 
 import anyio
 from anyio import to_thread
 
 from bulkup.app.executor import RunSettings
 from bulkup.app.gallery import open_gallery, report_unencrypted
-from bulkup.app.settings import Account, AlbumTarget, UploadSettings
+from bulkup.app.settings import Account, UploadSettings
+from bulkup.app.source_gallery import (
+    CopiedAlbums,
+    SourceAlbums,
+    SourceGallery,
+    count_are,
+)
 from bulkup.app.upload import upload_photos
-from bulkup.engine.albums import ROOT, AlbumFolder, Albums, FolderAlbums, IdSet
-from bulkup.engine.arrangement import NOTHING, AlbumModel
+from bulkup.engine.albums import ROOT, AlbumPath, Albums, IdSet
+from bulkup.engine.arrangement import NOTHING
 from bulkup.engine.executor import Executor, LocalExecutor, Stopping, discard
 from bulkup.engine.pipeline import Plan
 from bulkup.engine.ports import Job, Stop, UploadContext
@@ -61,7 +65,7 @@ from bulkup.events import (
 )
 from bulkup.piwigo.client import PiwigoServer
 from bulkup.piwigo.originals import Original
-from bulkup.piwigo.protocol import AlbumPhoto, AlbumRow
+from bulkup.piwigo.protocol import AlbumPhoto
 from bulkup.source.metadata import Labels, Metadata
 from bulkup.source.photos import Photo
 from bulkup.source.scan import Found, PairedFile, Skipped, Unreadable
@@ -77,8 +81,6 @@ LONGEST_NAME: Final = 240
 MOST_IDS: Final = 2**24
 """Piwigo's photos have numbers below this (mediumint)."""
 
-NAMED: Final = 5
-
 FORMATS: Final = "formats"
 """The folder of a photo's formats, in that of the photo."""
 
@@ -87,8 +89,6 @@ UNKNOWN_HINT: Final = (
     "Piwigo before 16 does not tell them, and later ones only those of photos that share their "
     "name with no other one."
 )
-
-AlbumPath = tuple[str, ...]
 
 
 async def copy_photos(
@@ -147,7 +147,7 @@ async def copy_photos(
                 raise RunError(run_failures.NO_SUCH_ALBUM(album=from_album, url=server.offer.url))
             photos = SourcePhotos(
                 gallery,
-                albums=AlbumTree(albums, top=from_album or ROOT, into=settings.into),
+                albums=CopiedAlbums(gallery, albums, top=from_album or ROOT, into=settings.into),
                 arrange=arrange,
                 ignore_md5=ignore_md5,
                 spool=spool,
@@ -190,91 +190,6 @@ async def _temporary_folder() -> AsyncIterator[Path]:
             await to_thread.run_sync(partial(shutil.rmtree, folder, ignore_errors=True))
 
 
-class SourceGallery:
-    """The gallery to copy from. Errors that end the run, or are worth a retry, name it."""
-
-    def __init__(self, server: PiwigoServer, recovery: Recovery) -> None:
-        self._server = server
-        self._recovery = recovery
-
-    async def ask(
-        self, request: Callable[[PiwigoServer], Awaitable[T]], *, path: Path | None = None
-    ) -> T:
-        """Return the answer to a request, which may be repeated.
-
-        Raises `PhotoError` where it is refused or all retries fail, `NotOffered`, and `RunError`.
-        """
-        try:
-            async with self._recovery.proving("copy", *((path,) if path else ())):
-                return await self._recovery.run(lambda: request(self._server), path=path)
-        except (RunError, Transient) as error:
-            failure = replace(error.failure, message=f"{self._server.offer.url}: {error.message}")
-            raise (type(error) if isinstance(error, RunError) else PhotoError)(failure) from None
-
-    async def albums(self) -> list[AlbumRow]:
-        """Return all albums in their order. Raises `RunError` where they are not listed."""
-        try:
-            rows = await self.ask(lambda server: server.albums())
-            seen = await self.ask(lambda server: server.visible_albums())
-        except (NotOffered, PhotoError) as error:
-            raise RunError(run_failures.ALBUM_LIST_FAILED(reason=error.message)) from None
-        visible = {row.album_id: row for row in seen}
-        return [
-            replace(row, cover=there.cover, hidden=row.photos - there.photos)
-            if (there := visible.get(row.album_id))
-            else replace(row, hidden=row.photos)
-            for row in rows
-        ]
-
-
-class AlbumTree:
-    """The albums to copy, in the order of their gallery, and which ones they become."""
-
-    def __init__(self, rows: Sequence[AlbumRow], *, top: int, into: AlbumTarget) -> None:
-        self.into = into
-        self._top = top
-        self._by_id = {row.album_id: row for row in rows}
-        name = FolderAlbums(base=ROOT, spaces=into.spaces, renames=into.renames).name
-        self._name = name
-        self._paths = {row.album_id: self._path(row) for row in rows}
-        self.rows = [row for row in rows if self.path_of(row.album_id) is not None]
-
-    def path_of(self, album: int) -> AlbumPath | None:
-        """Return the names from the target down to an album, None if it is not copied."""
-        return self._paths.get(album)
-
-    def _path(self, row: AlbumRow | None) -> AlbumPath | None:
-        if not self.into.tree:
-            return () if row and row.album_id == self._top else None
-        names: list[str] = []
-        while row is not None:
-            if row.album_id != self._top or not self.into.unwrap:
-                names.insert(0, self._name(row.name))
-            if row.album_id == self._top:
-                break
-            row = self._by_id.get(row.parent)
-        if row is None and self._top != ROOT:
-            return None
-        return tuple(filter(None, names))[: self.into.levels]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceAlbums(FolderAlbums):
-    """The albums that photos of a source are in first, in place of those of folders."""
-
-    paths_of: Callable[[Path], Sequence[AlbumPath]]
-
-    def path_to(self, photo: Path) -> tuple[AlbumFolder, ...]:
-        """Return the albums from `base` down to a photo's first one."""
-        names = next(iter(self.paths_of(photo)), ())
-        if not names and self.base == ROOT:
-            raise PhotoError(local_failures.NO_FOLDER())
-        folders = [quote(name, safe=" ").replace(".", "%2E") for name in names]
-        return tuple(
-            AlbumFolder(Path(*folders[:depth]), name) for depth, name in enumerate(names, start=1)
-        )
-
-
 class SourcePhotos:
     """The photos of a source, each at a path of its own in the `spool` folder.
 
@@ -286,7 +201,7 @@ class SourcePhotos:
         self,
         gallery: SourceGallery,
         *,
-        albums: AlbumTree,
+        albums: CopiedAlbums,
         arrange: bool,
         ignore_md5: bool,
         spool: Path,
@@ -295,7 +210,7 @@ class SourcePhotos:
         stop: Stop,
     ) -> None:
         self._gallery = gallery
-        self._tree = albums
+        self._albums = albums
         self._arrange = arrange
         self._ignore_md5 = ignore_md5
         self._spool = spool
@@ -303,7 +218,6 @@ class SourcePhotos:
         self._emit = emit
         self._stop = stop
         self._known: dict[Path, Original] = {}
-        self._made: dict[AlbumPath, int] = {}
         self._ids = array("I")  # the photos' numbers in the target
         self._sent = IdSet()
         self._target: PiwigoServer | None = None
@@ -334,10 +248,10 @@ class SourcePhotos:
             md5_of=self._md5_of,
             main_of=self._main_of,
             folder_albums=SourceAlbums(
-                base=base, tree=self._tree.into.tree, paths_of=self._paths_of
+                base=base, tree=self._albums.into.tree, paths_of=self._paths_of
             ),
             further=(*plan.further, self._further),
-            models=self._models if self._arrange else None,
+            models=partial(self._albums.models, self._id_of) if self._arrange else None,
             takeout=None,
         )
 
@@ -353,23 +267,23 @@ class SourcePhotos:
     def _paths_of(self, path: Path) -> Sequence[AlbumPath]:
         """Return the paths of a photo's albums."""
         known = self._known.get(path)
-        paths = (self._tree.path_of(album) for album in known.albums) if known else ()
+        paths = (self._albums.path_of(album) for album in known.albums) if known else ()
         return list(dict.fromkeys(path for path in paths if path is not None))
 
     def _further(self, path: Path) -> Iterable[Sequence[str]]:
         """Return the paths of a photo's albums besides the first one, and those of its tags."""
         known = self._known.get(path)
         tags = {tag.casefold() for tag in known.metadata.tags} if known else ()
-        by_tag = (album for tag, album in self._tree.into.by_tag if tag.casefold() in tags)
+        by_tag = (album for tag, album in self._albums.into.by_tag if tag.casefold() in tags)
         return [*self._paths_of(path)[1:], *by_tag]
 
     async def _walk(
         self, endings: Collection[str] | None, albums: Albums, base: int
     ) -> AsyncGenerator[Sequence[Found | PairedFile], None]:
         """Create the albums, and yield the photos, album by album, each with its formats."""
-        await self._make_albums(albums, base)
+        await self._albums.create(albums, base, self._emit)
         seen = IdSet()
-        for row in self._tree.rows:
+        for row in self._albums.rows:
             try:
                 async with aclosing(self._pages(row.album_id)) as pages:
                     async for page in pages:
@@ -385,47 +299,6 @@ class SourcePhotos:
                             seen.add(number)
             except (NotOffered, PhotoError) as error:  # it may have been deleted meanwhile
                 yield [Unreadable(self._spool / f"album {row.album_id}", error.failure)]
-
-    async def _make_albums(self, albums: Albums, base: int) -> None:
-        """Create the albums in their order; what fails is tried again for their photos."""
-        self._made[()] = base
-        private: list[AlbumRow] = []
-        public: list[AlbumRow] = []
-        for row in self._tree.rows:
-            path = self._tree.path_of(row.album_id)
-            if path and path not in self._made and path[:-1] in self._made:
-                with suppress(PhotoError, Transient):
-                    parent = self._made[path[:-1]]
-                    album = await albums.inside(
-                        parent, path[-1], comment=row.comment, private=row.private, make=True
-                    )
-                    self._made[path] = album or ROOT
-                    private += [row] if row.private and album in albums.made else []
-            there = self._made.get(path) if path else None
-            public += [row] if row.private and there and there not in albums.private_ones else []
-        if public:
-            self._notice(
-                f"{_are(len(public), 'private album')} public in the new gallery: "
-                f"{_names(public)}",
-                "Stop, and make the albums of their photos private; or leave out --album-levels, "
-                "and rename albums of the same name.",
-            )
-        if private and not self._tree.into.private:
-            self._notice(
-                f"{_are(len(private), 'private album')} private in the new gallery, too",
-                "Only administrators have access to them: give it to groups and users there.",
-            )
-        if hidden := [row for row in self._tree.rows if row.hidden > 0]:
-            count = sum(row.hidden for row in hidden)
-            self._notice(
-                f"{_are(count, 'photo')} not copied, because the account does not see them: in "
-                f"{_names(hidden)}",
-                "Give it access to these private albums there, and the highest privacy level, "
-                "then run the same command again.",
-            )
-
-    def _notice(self, message: str, hint: str) -> None:
-        self._emit(Noticed(message=message, hint=hint))
 
     async def _formats_of(
         self, photos: Sequence[AlbumPhoto]
@@ -476,7 +349,7 @@ class SourcePhotos:
     def remarks(self) -> Iterator[tuple[str, str]]:
         """Yield a message and a hint about formats that are not copied."""
         for reason, count in self._not_taken.items():
-            yield f"{_are(count, 'format')} not copied: {reason}", FORMATS_HINT
+            yield f"{count_are(count, 'format')} not copied: {reason}", FORMATS_HINT
         if count := self._unknown_formats:
             yield f"the formats of {count:,} photos, if any, are not copied", UNKNOWN_HINT
 
@@ -522,37 +395,6 @@ class SourcePhotos:
             return
         self._known[path] = replace(original, md5="") if self._ignore_md5 else original
         found[photo_id] = Photo(path, size=original.size, mtime_ns=0)
-
-    def _models(self) -> Iterator[AlbumModel]:
-        """Yield the order and the cover of each album, and the order of those inside it."""
-        inside: dict[int, list[int]] = {}
-        rows_of: dict[int, list[AlbumRow]] = {self._made[()]: []}
-        for path, album in self._made.items():
-            if path:
-                inside.setdefault(self._made[path[:-1]], []).append(album)
-        for row in self._tree.rows:
-            known = self._made.get(self._tree.path_of(row.album_id) or ())
-            if known is not None:
-                rows_of.setdefault(known, []).append(row)
-        for album, rows in rows_of.items():
-            covers = (self._id_of(row.cover) for row in rows)
-            yield AlbumModel(
-                album=album,
-                photos=partial(self._in_order, rows),
-                cover=next(filter(None, covers), 0),
-                albums=inside.get(album, ()),
-            )
-
-    async def _in_order(self, albums: Sequence[AlbumRow]) -> list[int]:
-        """Return the copied photos of albums as these show them, none without an own order."""
-        ids: list[int] = []
-        for album in albums:
-            if await self._gallery.ask(partial(PiwigoServer.is_ordered, album=album)):
-                shown = await self._gallery.ask(
-                    partial(PiwigoServer.shown_ids, album=album.album_id)
-                )
-                ids += filter(None, map(self._id_of, shown))
-        return list(dict.fromkeys(ids))
 
     def _id_of(self, photo: int) -> int:
         """Return the number that a photo has in the target, 0 if it has not been copied."""
@@ -612,15 +454,6 @@ class DownloadingExecutor(LocalExecutor):
         """Download a photo and upload it."""
         async with self._photos.downloaded(job.photo) as here:
             return await super().upload(replace(job, photo=here), context)
-
-
-def _are(count: int, what: str) -> str:
-    return f"1 {what} is" if count == 1 else f"{count:,} {what}s are"
-
-
-def _names(albums: Sequence[AlbumRow]) -> str:
-    more = f" and {len(albums) - NAMED:,} more" if len(albums) > NAMED else ""
-    return ", ".join(f"“{album.name}”" for album in albums[:NAMED]) + more
 
 
 def _file_name(original: Original) -> str:
