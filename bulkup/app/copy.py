@@ -31,7 +31,6 @@ from bulkup.app.source_gallery import (
     CopiedAlbums,
     SourceAlbums,
     SourceGallery,
-    count_are,
 )
 from bulkup.app.upload import upload_photos
 from bulkup.engine.albums import ROOT, AlbumPath, Albums, IdSet
@@ -49,6 +48,7 @@ from bulkup.errors import (
     Transient,
     UsageError,
     check_range,
+    count_text,
 )
 from bulkup.errors import local as local_failures
 from bulkup.errors import run as run_failures
@@ -349,7 +349,10 @@ class SourcePhotos:
     def remarks(self) -> Iterator[tuple[str, str]]:
         """Yield a message and a hint about formats that are not copied."""
         for reason, count in self._not_taken.items():
-            yield f"{count_are(count, 'format')} not copied: {reason}", FORMATS_HINT
+            yield (
+                f"{count_text(count, 'format is', 'formats are')} not copied: {reason}",
+                FORMATS_HINT,
+            )
         if count := self._unknown_formats:
             yield f"the formats of {count:,} photos, if any, are not copied", UNKNOWN_HINT
 

@@ -15,7 +15,7 @@ from anyio.abc import TaskStatus
 
 from bulkup.engine.ports import Stop
 from bulkup.engine.retry import Sleep
-from bulkup.errors import BulkupError
+from bulkup.errors import BulkupError, count_text
 from bulkup.events import (
     Emit,
     Event,
@@ -63,7 +63,7 @@ class ErrorLimit:
         if self._failed == self._most:
             self.reached = True
             self._stop()
-            photos = "1 photo has" if self._most == 1 else f"{self._most:,} photos have"
+            photos = count_text(self._most, "photo has", "photos have")
             self._emit(
                 Noticed(
                     message=f"{photos} failed, so no other photo is started (--max-errors)",

@@ -12,7 +12,7 @@ from bulkup.app.settings import AlbumTarget
 from bulkup.engine.albums import ROOT, AlbumFolder, AlbumPath, Albums, FolderAlbums
 from bulkup.engine.arrangement import AlbumModel
 from bulkup.engine.retry import Recovery
-from bulkup.errors import NotOffered, PhotoError, RunError, Transient
+from bulkup.errors import NotOffered, PhotoError, RunError, Transient, count_text
 from bulkup.errors import local as local_failures
 from bulkup.errors import run as run_failures
 from bulkup.events import Emit, Noticed
@@ -118,25 +118,26 @@ class CopiedAlbums:
             there = self._made.get(path) if path else None
             public += [row] if row.private and there and there not in albums.private_ones else []
         if public:
+            albums_are = count_text(len(public), "private album is", "private albums are")
             _notice(
                 emit,
-                f"{count_are(len(public), 'private album')} public in the new gallery: "
-                f"{_names(public)}",
+                f"{albums_are} public in the new gallery: {_names(public)}",
                 "Stop, and make the albums of their photos private; or leave out --album-levels, "
                 "and rename albums of the same name.",
             )
         if private and not self.into.private:
+            albums_are = count_text(len(private), "private album is", "private albums are")
             _notice(
                 emit,
-                f"{count_are(len(private), 'private album')} private in the new gallery, too",
+                f"{albums_are} private in the new gallery, too",
                 "Only administrators have access to them: give it to groups and users there.",
             )
         if hidden := [row for row in self.rows if row.hidden > 0]:
-            count = sum(row.hidden for row in hidden)
+            photos_are = count_text(sum(row.hidden for row in hidden), "photo is", "photos are")
             _notice(
                 emit,
-                f"{count_are(count, 'photo')} not copied, because the account does not see them: "
-                f"in {_names(hidden)}",
+                f"{photos_are} not copied, because the account does not see them: in "
+                f"{_names(hidden)}",
                 "Give it access to these private albums there, and the highest privacy level, "
                 "then run the same command again.",
             )
@@ -193,11 +194,6 @@ class SourceAlbums(FolderAlbums):
         return tuple(
             AlbumFolder(Path(*folders[:depth]), name) for depth, name in enumerate(names, start=1)
         )
-
-
-def count_are(count: int, what: str) -> str:
-    """Return a number of things and the verb after it."""
-    return f"1 {what} is" if count == 1 else f"{count:,} {what}s are"
 
 
 def _notice(emit: Emit, message: str, hint: str) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 from anyio import to_thread
 
 from bulkup.engine.ports import Stop
+from bulkup.errors import count_text
 from bulkup.events import (
     Emit,
     Event,
@@ -133,7 +134,7 @@ class Matching:
         group.count = table.problem_count
         if group.count:
             self._notice(
-                f"{_counted(group.count, 'entry', 'entries')} of the table {table.file.path} "
+                f"{count_text(group.count, 'entry', 'entries')} of the table {table.file.path} "
                 f"can't be used: {group}",
                 f"The rest of their rows is used. {ALL}",
             )
@@ -149,10 +150,10 @@ class Matching:
         for reason, group in groups.items():
             if group.count:
                 _, what, hint = REPORTS[reason]
-                rows = _counted(group.count, "row", "rows")
+                rows = count_text(group.count, "row", "rows")
                 self._notice(f"{what} {rows} of the table {file}: {group}", hint)
         if self._without_row.count:
-            photos = _counted(self._without_row.count, "photo", "photos")
+            photos = count_text(self._without_row.count, "photo", "photos")
             self._notice(
                 f"the table {file} has no row for {photos}: {self._without_row}",
                 f"Metadata from elsewhere is used. {ALL}",
@@ -192,7 +193,3 @@ REPORTS: Final = {
     ),
 }
 """By the key of a reason: why a row is reported, the beginning of the notice, and what to do."""
-
-
-def _counted(count: int, one: str, several: str) -> str:
-    return f"{count:,} {one if count == 1 else several}"

@@ -13,7 +13,7 @@ from anyio import CancelScope, to_thread
 from bulkup.app.runner import ErrorLimit, stop_on_signal
 from bulkup.engine.ports import Stop
 from bulkup.engine.retry import Sleep
-from bulkup.errors import BulkupError, ServerUnavailable, one_error
+from bulkup.errors import BulkupError, ServerUnavailable, count_text, one_error
 from bulkup.events import Emit, Event, Interrupted, Noticed, RunFailed, RunStarted
 from bulkup.output.options import OutputOptions
 from bulkup.output.outputs import LongLivedOutputs, others_for, screen_for
@@ -100,7 +100,7 @@ class WatchLoop:
             batch = await self._unless_stopped(self._watch.arrivals)
             if batch is None:
                 return
-            self._say(f"{len(batch):,} {'file has' if len(batch) == 1 else 'files have'} arrived")
+            self._say(f"{count_text(len(batch), 'file has', 'files have')} arrived")
             error = await self._run_batch(batch)
             self._watch.end(batch, whole=error is None and not self.stop.wanted)
             failures = failures + 1 if error else 0

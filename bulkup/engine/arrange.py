@@ -25,7 +25,7 @@ from bulkup.engine.ports import (
     Unarranged,
 )
 from bulkup.engine.retry import Recovery
-from bulkup.errors import BulkupError, Transient
+from bulkup.errors import BulkupError, Transient, count_text
 from bulkup.events import Event, Noticed, PhotoPresent, PhotoUploaded
 
 T = TypeVar("T")
@@ -247,7 +247,7 @@ class Arranger:
         ]
         if pages:
             more = f" and {len(pages) - NAMED:,} more" if len(pages) > NAMED else ""
-            albums = "1 album does" if len(pages) == 1 else f"{len(pages):,} albums do"
+            albums = count_text(len(pages), "album does", "albums do")
             below = "" if len(pages) == 1 else " (perhaps with “Apply to sub-albums”)"
             self._emit(
                 Noticed(

@@ -12,7 +12,7 @@ from bulkup.engine.executor import Executor, NotStarted
 from bulkup.engine.ports import Job, RunContext, UploadContext
 from bulkup.engine.recorder import OutcomeRecorder
 from bulkup.engine.replace import check_replaced
-from bulkup.errors import BulkupError, NotOffered, PhotoError, Transient
+from bulkup.errors import BulkupError, NotOffered, PhotoError, Transient, count_text
 from bulkup.errors import gallery as gallery_failures
 from bulkup.events import AlbumChecked, Noticed, PhotoUploaded
 
@@ -297,5 +297,5 @@ class Confirmer:
 
 
 def _missing_message(count: int, album: int) -> str:
-    photos = "1 photo is" if count == 1 else f"{count:,} photos are"
+    photos = count_text(count, "photo is", "photos are")
     return f"{photos} on the server, but not in album {album}"

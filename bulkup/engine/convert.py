@@ -15,7 +15,7 @@ from anyio import to_thread
 from bulkup.engine.executor import LocalExecutor, discard
 from bulkup.engine.ports import Job, UploadContext
 from bulkup.engine.upload import CHANGED_TRIES
-from bulkup.errors import PhotoChanged, PhotoError, RunError
+from bulkup.errors import PhotoChanged, PhotoError, RunError, count_text
 from bulkup.errors import local as local_failures
 from bulkup.errors import run as run_failures
 from bulkup.events import Emit, PhotoHashing, PhotoUploaded
@@ -92,7 +92,7 @@ class ConvertingExecutor(LocalExecutor):
     def remarks(self) -> Iterable[tuple[str, str]]:
         """Return how many photos were sent as JPEG."""
         if self._sent:
-            photos = "1 photo was" if self._sent == 1 else f"{self._sent:,} photos were"
+            photos = count_text(self._sent, "photo was", "photos were")
             yield f"{photos} converted to JPEG", ""
 
     async def _convert(self, photo: Photo) -> tuple[Path | None, Converted]:

@@ -12,7 +12,7 @@ from bulkup.engine.executor import Executor, NotStarted, discard
 from bulkup.engine.ports import Entry, Job, RunContext, State, UploadContext
 from bulkup.engine.recorder import failure, present
 from bulkup.engine.replace import any_untouched
-from bulkup.errors import BulkupError, FormatRefused, FormatsOff, PhotoError, RunError
+from bulkup.errors import BulkupError, FormatRefused, FormatsOff, PhotoError, RunError, count_text
 from bulkup.errors import gallery as gallery_failures
 from bulkup.errors import local as local_failures
 from bulkup.events import (
@@ -386,11 +386,12 @@ class OriginalFormats(Formats):
 
     def _remarks(self) -> Iterator[tuple[str, str]]:
         if self._sent:
-            files = "1 photo" if self._sent == 1 else f"{self._sent:,} photos"
-            yield f"the own files of {files} were attached as formats", ""
+            yield (
+                f"the own files of {count_text(self._sent, 'photo')} were attached as formats",
+                "",
+            )
         for (reason, hint), count in self._left.items():
-            photos = "1 photo" if count == 1 else f"{count:,} photos"
-            yield f"the gallery has only the JPEG of {photos}: {reason}", hint
+            yield f"the gallery has only the JPEG of {count_text(count, 'photo')}: {reason}", hint
 
     def _note(self, event: Event) -> None:
         """Count an event instead of passing it on: it is not the outcome of the photo."""

@@ -38,7 +38,7 @@ from bulkup.engine.read import BATCH, Walk, batches, read_archive
 from bulkup.engine.recorder import OutcomeGuard, OutcomeRecorder, failure
 from bulkup.engine.replace import ChangedFiles
 from bulkup.engine.upload import sweep
-from bulkup.errors import PhotoError, RunError, Transient, one_error
+from bulkup.errors import PhotoError, RunError, Transient, count_text, one_error
 from bulkup.errors import run as run_failures
 from bulkup.events import (
     Noticed,
@@ -212,7 +212,7 @@ async def run(
     finally:
         guard.close()
     if left := await _sweep_remains(upload_context, context):
-        uploads = "1 incomplete upload" if left == 1 else f"{left:,} incomplete uploads"
+        uploads = count_text(left, "incomplete upload")
         emit(
             Noticed(
                 message=f"{uploads} could not be deleted from the server's buffer",

@@ -27,6 +27,7 @@ from bulkup.errors import (
     PhotoGone,
     RunError,
     Transient,
+    count_text,
 )
 from bulkup.errors import gallery as gallery_failures
 from bulkup.events import Noticed, RunFinished, Verdict
@@ -361,7 +362,7 @@ class Verifier:
     def remark(self) -> None:
         """Emit how many positions are unknown, and how many photos are converted ones."""
         if count := self._unknown_positions:
-            has = "1 photo has" if count == 1 else f"{count:,} photos have"
+            has = count_text(count, "photo has", "photos have")
             self._emit(
                 Noticed(
                     message=f"{has} a position (GPS) that could not be checked",

@@ -23,6 +23,11 @@ def check_range(flag: str, value: int, *, least: int, most: int) -> None:
         )
 
 
+def count_text(count: int, one: str, many: str = "") -> str:
+    """Return the count with its noun: 1 photo, 1,204 photos."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
 @dataclass(frozen=True, slots=True)
 class FailureMessage:
     """The text of a failure: what happened, what to do, and the code of its kind, if any."""

@@ -7,6 +7,7 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
+from bulkup.errors import count_text
 from bulkup.output import findings
 from bulkup.output.files import json_text
 from bulkup.output.findings import Check, CheckProgress, Finding, Mark, to_json
@@ -14,7 +15,7 @@ from bulkup.output.live import Canvas, suits_live
 from bulkup.output.phrases import BAD, FAINT, GOOD, WARNING
 from bulkup.output.plain import write
 from bulkup.output.sinks import Clock
-from bulkup.output.text import count_text, printable, rate_text, size_text, time_text
+from bulkup.output.text import printable, rate_text, size_text, time_text
 
 SCHEMA: Final = 1
 NAMES = {

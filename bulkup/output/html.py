@@ -16,14 +16,14 @@ from typing import Final, Self, TextIO
 from anyio import CancelScope, to_thread
 
 from bulkup import __version__, events
-from bulkup.errors import UsageError
+from bulkup.errors import UsageError, count_text
 from bulkup.output import phrases
 from bulkup.output.files import AtomicFile
 from bulkup.output.phrases import SKIPPED, TONES, VERDICTS
 from bulkup.output.samples import Sampler, Sizes
 from bulkup.output.sinks import Clock
 from bulkup.output.state import RunState
-from bulkup.output.text import clock_text, count_text, printable, rate_text, size_text, time_text
+from bulkup.output.text import clock_text, printable, rate_text, size_text, time_text
 
 NEEDED: Final = ("jinja2",)
 NOTES_KEPT: Final = 100

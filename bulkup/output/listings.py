@@ -7,12 +7,12 @@ from typing import Final, Protocol, TextIO
 
 from rich.text import Text
 
+from bulkup.errors import count_text
 from bulkup.output.files import plain, utc_text
 from bulkup.output.phrases import BAD, FAINT, GOOD, WARNING
 from bulkup.output.plain import write
 from bulkup.output.text import (
     console_for,
-    count_text,
     printable,
     size_text,
     time_text,

@@ -12,12 +12,12 @@ from typing import Final
 
 from anyio import CancelScope, fail_after, run_process
 
-from bulkup.errors import UsageError
+from bulkup.errors import UsageError, count_text
 from bulkup.events import Emit, Noticed
 from bulkup.output.phrases import summary, verdict_words
 from bulkup.output.sinks import StateReport
 from bulkup.output.state import RunState
-from bulkup.output.text import count_text, printable
+from bulkup.output.text import printable
 
 LIMIT_S: Final = 30.0
 DELIVERY: Final = [sys.executable, "-P", "-m", "bulkup.output.notify"]

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from bulkup import events
+from bulkup.errors import count_text
 from bulkup.output.state import OTHER_TYPES, RunState
 from bulkup.output.text import (
-    count_text,
     estimate_text,
     printable,
     rate_text,

@@ -128,11 +128,6 @@ def clock_text(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def count_text(count: int, one: str, many: str = "") -> str:
-    """Return the count with its noun: 1 photo, 1,204 photos."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
 def percent(part: float, whole: float) -> int:
     """Return the part in percent, rounded down, so that 100 means all; 100 if the whole is 0."""
     return 100 if part >= whole else int(100 * part / whole)

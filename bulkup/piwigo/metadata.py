@@ -8,7 +8,7 @@ from typing import Final
 
 import anyio
 
-from bulkup.errors import NotOffered, PhotoError, ServerCrashed
+from bulkup.errors import NotOffered, PhotoError, ServerCrashed, count_text
 from bulkup.piwigo.positions import (
     Positions,
     has_position,
@@ -508,21 +508,26 @@ class MetadataWriter:
         """Yield a message and a hint for each kind of metadata that was altered or not set."""
         if self._replaced:
             such = self._first_replaced if self._replaced == 1 else f"{self._first_replaced}, …"
+            photos = count_text(self._replaced, "photo")
             yield (
-                f"{_photos(self._replaced)} had emoji in names or texts, now �: {such}",
+                f"{photos} had emoji in names or texts, now �: {such}",
                 EMOJI_HINT,
             )
         if self._cut:
+            photos = count_text(self._cut, "photo")
             yield (
-                f"{_photos(self._cut)} had texts too long for the gallery, now truncated",
+                f"{photos} had texts too long for the gallery, now truncated",
                 CUT_HINT,
             )
         if self._unset:
-            yield f"{_photos(self._unset)} lack a title, date or tag", UNSET_HINT
-        if self.unplaced:
-            has = "has" if self.unplaced == 1 else "have"
             yield (
-                f"{_photos(self.unplaced)} {has} a position (GPS) that the gallery did not take",
+                f"{count_text(self._unset, 'photo lacks', 'photos lack')} a title, date or tag",
+                UNSET_HINT,
+            )
+        if self.unplaced:
+            photos = count_text(self.unplaced, "photo has", "photos have")
+            yield (
+                f"{photos} a position (GPS) that the gallery did not take",
                 UNPLACED_HINT,
             )
         if refused := sorted(self.tags.refused):
@@ -539,7 +544,3 @@ def set_info(photo_id: int, fields: Fields, *, tags: str = "append") -> Request:
     return Request(
         "pwg.images.setInfo", (("image_id", str(photo_id)), *fields, *modes), token=True
     )
-
-
-def _photos(count: int) -> str:
-    return "1 photo" if count == 1 else f"{count:,} photos"

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from bulkup.errors import count_text
 from bulkup.output import text
-from bulkup.output.text import clip, count_text, percent, printable, shorten, size_text, time_text
+from bulkup.output.text import clip, percent, printable, shorten, size_text, time_text
 
 
 @pytest.mark.parametrize(
