@@ -35,8 +35,9 @@ from bulkup.source.embedded import read_embedded
 from bulkup.source.exports import flickr, icloud, photoprism, picasa
 from bulkup.source.files import opened
 from bulkup.source.filters import EVERYTHING
+from bulkup.source.path_list import LONGEST, Splitter
 from bulkup.source.photos import Photo
-from bulkup.source.scan import LONGEST, Splitter, Unreadable, Walk
+from bulkup.source.scan import Unreadable, Walk
 from bulkup.source.table import Table
 from bulkup.source.takeout.sidecars import read_takeout, states_of
 from bulkup.source.xmp import read_xmp

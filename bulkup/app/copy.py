@@ -67,8 +67,9 @@ from bulkup.piwigo.client import PiwigoServer
 from bulkup.piwigo.originals import Original
 from bulkup.piwigo.protocol import AlbumPhoto
 from bulkup.source.metadata import Labels, Metadata
+from bulkup.source.pairing import PairedFile
 from bulkup.source.photos import Photo
-from bulkup.source.scan import Found, PairedFile, Skipped, Unreadable
+from bulkup.source.scan import Found, Skipped, Unreadable
 
 T = TypeVar("T")
 

@@ -23,8 +23,9 @@ from bulkup.events import (
 )
 from bulkup.source.cells import TableFile
 from bulkup.source.filters import Filters
+from bulkup.source.pairing import COMPANIONS
 from bulkup.source.photos import Photo
-from bulkup.source.scan import COMPANIONS, find
+from bulkup.source.scan import find
 from bulkup.source.table import Table
 
 NAMED: Final = 3

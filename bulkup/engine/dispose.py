@@ -16,8 +16,8 @@ from bulkup.errors import gallery as gallery_failures
 from bulkup.errors import local as local_failures
 from bulkup.events import FileMoved, FileNotMoved, Noticed
 from bulkup.source.disposal import Mover, Trash
+from bulkup.source.pairing import PairedFile
 from bulkup.source.photos import Photo, fingerprint
-from bulkup.source.scan import PairedFile
 
 MOST_CHECKED: Final = 4
 """Stored files that the server reads at once."""

@@ -35,8 +35,8 @@ from bulkup.engine.ports import (
 from bulkup.engine.recorder import OutcomeGuard, OutcomeRecorder
 from bulkup.errors import FormatRefused, one_error
 from bulkup.events import Emit, Estimated, Event, Noticed, PhotoNew, PhotoPresent, RunFinished
+from bulkup.source.pairing import PairedFile
 from bulkup.source.photos import Photo
-from bulkup.source.scan import PairedFile
 
 FIRST_PLANNED: Final = 2**31
 """Ids from here on are of planned albums and photos: Piwigo's own are smaller."""

@@ -24,8 +24,8 @@ from bulkup.events import (
     PhotoUploaded,
 )
 from bulkup.source.files import version
+from bulkup.source.pairing import PairedFile, original_of
 from bulkup.source.photos import Photo
-from bulkup.source.scan import PairedFile, original_of
 
 LOOKED_UP: Final = 500
 

@@ -47,7 +47,8 @@ from bulkup.events import (
 )
 from bulkup.source.disposal import Mover, Trash
 from bulkup.source.filters import EVERYTHING, Filters
-from bulkup.source.scan import Found, PairedFile, find, paired
+from bulkup.source.pairing import PairedFile, paired
+from bulkup.source.scan import Found, find
 from bulkup.source.takeout.filter import TakeoutFilter
 
 Sent = tuple[Job, PhotoUploaded]

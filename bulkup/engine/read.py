@@ -31,8 +31,9 @@ from bulkup.events import (
     ScanFinished,
     SkipReason,
 )
+from bulkup.source.pairing import PairedFile
 from bulkup.source.photos import Photo
-from bulkup.source.scan import Found, PairedFile, Skipped
+from bulkup.source.scan import Found, Skipped
 from bulkup.source.takeout.filter import KEEP, Item, TakeoutFilter, Verdict
 from bulkup.source.takeout.names import JSON
 

@@ -23,8 +23,8 @@ from bulkup.errors import (
 from bulkup.errors import gallery as gallery_failures
 from bulkup.events import Noticed, PhotoUploaded
 from bulkup.source.files import version
+from bulkup.source.pairing import PairedFile
 from bulkup.source.photos import Photo
-from bulkup.source.scan import PairedFile
 
 
 class ChangedFiles:

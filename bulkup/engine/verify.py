@@ -32,8 +32,9 @@ from bulkup.errors import (
 from bulkup.errors import gallery as gallery_failures
 from bulkup.events import Noticed, RunFinished, Verdict
 from bulkup.source.filters import EVERYTHING, Filters
+from bulkup.source.pairing import original_of
 from bulkup.source.photos import Photo
-from bulkup.source.scan import find, original_of
+from bulkup.source.scan import find
 from bulkup.source.takeout.filter import TakeoutFilter
 
 LacksPosition = Callable[[int, Photo], Awaitable[bool | None]]

@@ -1,39 +1,36 @@
-"""Finds the files to upload: walks folders, reads lists of paths, pairs RAW files with photos."""
+"""Finds the files to upload below folders, in zip archives, and in a list of paths."""
 
 import errno
 import os
 import re
 import shlex
 import stat
-import sys
 from collections import defaultdict, deque
 from collections.abc import (
     AsyncGenerator,
     Callable,
     Collection,
     Iterator,
-    Mapping,
     Sequence,
 )
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Final, TypeGuard
 
-import aiofiles
-import anyio
 from anyio import to_thread
 
-from bulkup.errors import FailureKind, FailureMessage, RunError, UsageError
+from bulkup.errors import FailureKind, FailureMessage, UsageError
 from bulkup.errors import local as local_failures
-from bulkup.errors import run as run_failures
 from bulkup.events import SkipReason
 from bulkup.source import zips
-from bulkup.source.files import SIDECARS, FolderCache, version
-from bulkup.source.filters import EVERYTHING, Filters, Listing
+from bulkup.source.files import SIDECARS
+from bulkup.source.filters import EVERYTHING, Filters
+from bulkup.source.path_list import read_list
 from bulkup.source.photos import Photo
+
+BATCH: Final = 64
 
 
 def check_roots(roots: Sequence[Path], filters: Filters = EVERYTHING) -> list[Path]:
@@ -90,121 +87,6 @@ def _is_walked_from(root: Path, path: Path, filters: Filters) -> bool:
         return False
     place = path.relative_to(root).as_posix() + "/" * is_folder
     return path == root or filters.patterns.decision(place) is not False
-
-
-PIECE: Final = 16 * 1024
-"""Bytes per read of a list."""
-
-LONGEST: Final = 64 * 1024
-"""More bytes than any path can have."""
-
-WAKE_S: Final = 0.5
-"""How often to yield nothing while waiting for a program that writes the list, in seconds."""
-
-BOM: Final = b"\xef\xbb\xbf"
-
-
-async def read_list(
-    listing: Listing, *, wake_s: float = WAKE_S
-) -> AsyncGenerator[list[Path], None]:
-    """Yield the paths of a list; an empty batch every `wake_s` seconds while waiting for more.
-
-    Raises `RunError` if the list can't be read or is not one.
-    """
-    stdin = listing.file == "-"
-    name = "the list on standard input" if stdin else f"the list {listing.file}"
-    splitter = Splitter(name, from0=listing.from0)
-    try:
-        file = await aiofiles.open(
-            0 if stdin else listing.file, "rb", buffering=0, closefd=not stdin
-        )
-        try:
-            number = file.fileno()
-            waits = await to_thread.run_sync(_may_wait, number)
-            while True:
-                if waits and not await _is_readable(number, wake_s):
-                    yield []
-                    continue
-                piece = await file.read(PIECE)
-                if not piece:
-                    break
-                yield [_path(line) for line in splitter.feed(piece)]
-        finally:
-            with anyio.CancelScope(shield=True):
-                await file.close()
-    except OSError as error:
-        reason = error.strerror or error
-        raise RunError(run_failures.LIST_UNREAD(name=name, reason=reason)) from None
-    yield [_path(line) for line in splitter.end()]
-
-
-def _path(line: bytes) -> Path:
-    return Path(line.decode(sys.getfilesystemencoding(), "surrogateescape"))
-
-
-def _may_wait(number: int) -> bool:
-    """Return whether a read may have to wait for another program."""
-    mode = os.fstat(number).st_mode
-    return os.name == "posix" and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode))
-
-
-async def _is_readable(number: int, wake_s: float) -> bool:
-    """Wait for data without a thread, because a blocked thread could not be cancelled."""
-    with anyio.move_on_after(wake_s):
-        await anyio.wait_readable(number)
-        return True
-    return False
-
-
-class Splitter:
-    """Splits a list into its names, whatever the pieces in which it is read.
-
-    Methods raise `RunError` if it is not a list; `name` is used in messages.
-    """
-
-    def __init__(self, name: str, *, from0: bool = False) -> None:
-        self._name = name
-        self._from0 = from0
-        self._separator = b"\0" if from0 else b""  # empty: not known yet
-        self._rest = b""
-        self._begun = False
-
-    def feed(self, piece: bytes) -> list[bytes]:
-        """Add a piece and return the names that end in it."""
-        self._rest += piece
-        if not self._separator:
-            if b"\0" in self._rest:
-                self._separator = b"\0"
-            elif b"\n" in self._rest:
-                self._separator = b"\n"
-        lines = self._rest.split(self._separator) if self._separator else [self._rest]
-        self._rest = lines.pop()
-        if len(self._rest) > LONGEST:
-            raise RunError(run_failures.LIST_ODD(name=self._name))
-        return self._names(lines)
-
-    def end(self) -> list[bytes]:
-        """Return the last name, if it has no line end."""
-        rest, self._rest = self._rest, b""
-        return self._names([rest])
-
-    def _names(self, lines: list[bytes]) -> list[bytes]:
-        if lines and not self._begun:
-            self._begun = True
-            lines[0] = self._without_mark(lines[0])
-        if self._separator != b"\0":
-            lines = [line.removesuffix(b"\r") for line in lines]
-        return [line for line in lines if line]
-
-    def _without_mark(self, line: bytes) -> bytes:
-        """Return the first line without a byte order mark."""
-        little, big = line.startswith(b"\xff\xfe") and len(line) == 3, line == b"\xfe\xff"
-        if self._separator == b"\0" and not self._from0 and (little or big):
-            raise RunError(run_failures.LIST_UTF16(name=self._name))
-        return line.removeprefix(BOM)
-
-
-BATCH: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -594,95 +476,3 @@ def _place(path: Path, here: Path) -> str:
     if path.is_relative_to(here):
         path = path.relative_to(here)
     return path.relative_to(path.anchor).as_posix()
-
-
-PHOTOS: Final = ("jpg", "jpeg", "heic", "heif", "hif", "avif", "png", "webp")
-"""Endings of files that others can be paired with, the most preferred first."""
-
-COMPANIONS: Final = frozenset(
-    {
-        "3fr", "arw", "cr2", "cr3", "crw", "dcr", "dng", "erf", "fff", "gpr", "iiq", "kdc", "mef",
-        "mos", "mrw", "nef", "nrw", "orf", "pef", "raf", "raw", "rw2", "rwl", "sr2", "srf", "srw",
-        "x3f", "tif", "tiff", "psd", "mov", "mp4",
-    }
-)  # fmt: skip
-"""Endings of files that can be paired with a photo."""
-
-
-@dataclass(frozen=True, slots=True)
-class PairedFile:
-    """A file that belongs to the photo `of`, such as its RAW file, or that this photo shows."""
-
-    path: Path
-    size: int
-    mtime_ns: int
-    of: Path
-
-    @property
-    def recorded_as(self) -> Path:
-        """The path in the ledger, which has the photo under its own one."""
-        return self.path / self.path.name if self.path == self.of else self.path
-
-
-def original_of(photo: Photo) -> PairedFile:
-    """Return the file of a converted photo as one that belongs to it."""
-    return PairedFile(photo.path, photo.size, photo.mtime_ns, photo.path)
-
-
-async def paired(
-    walk: AsyncGenerator[Sequence[Found], None],
-    *,
-    endings: Collection[str] | None,
-    parts: Sequence[Path] = (),
-) -> AsyncGenerator[Sequence[Found | PairedFile], None]:
-    """Yield the batches of a walk with files paired that belong to a photo.
-
-    `endings` are those that the server accepts, None for all; nothing is paired with files of
-    other types. A photo may be in another one of the zip archives that are the `parts` of one
-    tree.
-    """
-    photos = [ending for ending in PHOTOS if endings is None or ending in endings]
-    folders = FolderCache(partial(_photos_in, endings=photos), parts=parts, most=1)
-
-    def pair(batch: Sequence[Found]) -> list[Found | PairedFile]:
-        return [_pair(found, folders) for found in batch]
-
-    async with aclosing(walk):
-        async for batch in walk:
-            yield await to_thread.run_sync(pair, batch)
-
-
-def _pair(found: Found, folders: FolderCache[Mapping[str, Path]]) -> Found | PairedFile:
-    """Return a file, paired with the photo that it belongs to, if any."""
-    of = None
-    if _may_be_companion(found):
-        with suppress(OSError):
-            of = folders.of(found.path.parent).get(found.path.stem)
-    return found if of is None else _companion(found, of)
-
-
-def _may_be_companion(found: Found) -> bool:
-    left_out = isinstance(found, Skipped) and found.reason is SkipReason.TYPE
-    kind = found.path.suffix[1:].lower()
-    return kind in COMPANIONS and (left_out or isinstance(found, Photo))
-
-
-def _photos_in(names: Mapping[str, Path], *, endings: list[str]) -> Mapping[str, Path]:
-    """Return the preferred photo of each stem in a folder, by its names and where they lie."""
-    ranked: dict[str, tuple[int, str]] = {}
-    for name in names:
-        stem, _, ending = name.rpartition(".")
-        if stem and ending.lower() in endings:
-            rank = (endings.index(ending.lower()), name)
-            ranked[stem] = min(rank, ranked.get(stem, rank))
-    return {stem: names[name] / name for stem, (_, name) in ranked.items()}
-
-
-def _companion(found: Found, of: Path) -> Found | PairedFile:
-    if isinstance(found, Photo):
-        return PairedFile(found.path, found.size, found.mtime_ns, of)
-    try:
-        size, mtime_ns = version(found.path)
-    except OSError:
-        return found
-    return PairedFile(found.path, size, mtime_ns, of)

@@ -23,8 +23,9 @@ from bulkup.events import (
     SkipReason,
 )
 from bulkup.source.filters import EVERYTHING, Filters
+from bulkup.source.pairing import COMPANIONS, PairedFile, paired
 from bulkup.source.photos import Photo
-from bulkup.source.scan import COMPANIONS, PairedFile, find, paired
+from bulkup.source.scan import find
 
 Sleep = Callable[[float], Awaitable[None]]
 

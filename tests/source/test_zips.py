@@ -15,8 +15,9 @@ from bulkup.errors import PhotoChanged, PhotoError, UsageError
 from bulkup.source import zips
 from bulkup.source.files import PIECE, FolderCache, is_gone, version
 from bulkup.source.filters import Filters, read_flag
+from bulkup.source.pairing import PairedFile, paired
 from bulkup.source.photos import Chunk, Photo, fingerprint, plan_chunks, read_chunk
-from bulkup.source.scan import PairedFile, Unreadable, check_roots, find, paired, scan
+from bulkup.source.scan import Unreadable, check_roots, find, scan
 from tests.support import archives
 from tests.support.archives import number, patch_headers, write_zip
 from tests.support.walks import put, scanned

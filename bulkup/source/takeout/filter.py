@@ -20,8 +20,9 @@ from bulkup.source import zips
 from bulkup.source.files import LARGEST_SIDECAR, FolderCache, read_file
 from bulkup.source.filters import TAKEOUT_KINDS
 from bulkup.source.inventory import Inventory
+from bulkup.source.pairing import PairedFile
 from bulkup.source.photos import Photo
-from bulkup.source.scan import PairedFile, Skipped
+from bulkup.source.scan import Skipped
 from bulkup.source.takeout.names import FolderNames, Tie
 from bulkup.source.takeout.sidecars import Identity, album_of, identity_of, is_takeout, states_of
 
