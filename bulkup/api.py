@@ -6,7 +6,6 @@ It prints nothing, prompts for nothing and installs no signal handlers.
 import inspect
 import os
 import re
-import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import anyio
 from anyio import to_thread
 
 from bulkup.app.copy import copy_photos
@@ -482,7 +480,7 @@ async def _run_task(
     stop = stop or Stop()
     limit = ErrorLimit(emit, most=options.max_errors, stop=stop.set)
     try:
-        await task(emit=limit.emit, stop=stop, clock=time.monotonic, sleep=anyio.sleep)
+        await task(emit=limit.emit, stop=stop)
     except BaseExceptionGroup:
         if raised:
             raise raised[0] from None  # without the exception group

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
-    Callable,
     Collection,
     Iterable,
     Iterator,
@@ -38,7 +37,7 @@ from bulkup.engine.arrangement import NOTHING
 from bulkup.engine.executor import Executor, LocalExecutor, Stopping, discard
 from bulkup.engine.pipeline import Plan
 from bulkup.engine.ports import Job, Stop, UploadContext
-from bulkup.engine.retry import Recovery, Sleep
+from bulkup.engine.retry import Recovery
 from bulkup.errors import (
     FormatRefused,
     NotOffered,
@@ -102,8 +101,6 @@ async def copy_photos(
     settings: UploadSettings,
     emit: Emit,
     stop: Stop,
-    clock: Callable[[], float],
-    sleep: Sleep,
 ) -> None:
     """Upload the photos of another gallery, or plan to (`settings.dry_run`).
 
@@ -138,9 +135,7 @@ async def copy_photos(
                 event = replace(event, message=f"{source.url}: {event.message}")
             emit_named(event)
 
-        async with open_gallery(
-            source, settings, emit=emit_of_source, clock=clock, sleep=sleep
-        ) as (server, recovery):
+        async with open_gallery(source, settings, emit=emit_of_source) as (server, recovery):
             report_unencrypted(server.offer.url, emit_of_source)
             gallery = SourceGallery(server, recovery)
             albums = await gallery.albums()
@@ -168,8 +163,6 @@ async def copy_photos(
                 labels=Labels(sidecars=False, embedded=False),
                 emit=note,
                 stop=stop,
-                clock=clock,
-                sleep=sleep,
                 executor_factory=photos.executor,
                 origin=photos,
             )

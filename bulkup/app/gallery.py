@@ -185,7 +185,7 @@ async def open_run(
     roots: Sequence[Path],
     emit: Emit,
     stop: Stop,
-    clock: Callable[[], float],
+    clock: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[RunContext]:
     """Open the ledger, emit the first event, and record the run in the ledger's history.
 

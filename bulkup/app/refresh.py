@@ -1,6 +1,6 @@
 """The `refresh` use case: update the metadata of photos in the gallery."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from bulkup.app.executor import accepted_endings, check_convert
@@ -12,7 +12,6 @@ from bulkup.engine.albums import ROOT, Albums
 from bulkup.engine.convert import ConvertingExecutor
 from bulkup.engine.executor import LocalExecutor
 from bulkup.engine.ports import Stop
-from bulkup.engine.retry import Sleep
 from bulkup.errors import RunError
 from bulkup.errors import run as run_failures
 from bulkup.events import Emit
@@ -33,8 +32,6 @@ async def refresh_photos(
     table: TableFile | None = None,
     emit: Emit,
     stop: Stop,
-    clock: Callable[[], float],
-    sleep: Sleep,
 ) -> None:
     """Bring the metadata of photos in the gallery to what their sources say, without sending them.
 
@@ -49,8 +46,6 @@ async def refresh_photos(
         settings,
         describe=sources.describer(emit, sources.stated()),
         emit=emit,
-        clock=clock,
-        sleep=sleep,
     ) as (server, recovery):
         if not server.refresher.offered:
             raise RunError(run_failures.NO_REFRESH())
@@ -83,7 +78,6 @@ async def refresh_photos(
             roots=sources.roots,
             emit=emit,
             stop=stop,
-            clock=clock,
         ) as context:
             await refresh.run(
                 plan,

@@ -76,9 +76,7 @@ class ErrorLimit:
 class Task(Protocol):
     """A use case with its settings."""
 
-    async def __call__(
-        self, *, emit: Emit, stop: Stop, clock: Callable[[], float], sleep: Sleep
-    ) -> None:
+    async def __call__(self, *, emit: Emit, stop: Stop) -> None:
         """Run it. Raises `RunError`."""
 
 
@@ -125,7 +123,7 @@ async def _run_task(
         async with anyio.create_task_group() as tasks:
             await tasks.start(stop_on_signal, tasks.cancel_scope, stop, outputs.emit)
             try:
-                await task(emit=limit.emit, stop=stop, clock=time.monotonic, sleep=anyio.sleep)
+                await task(emit=limit.emit, stop=stop)
             except BulkupError as error:  # not through the task group, which would wrap it
                 failure = error
                 outputs.emit(RunFailed(reason=error.message, hint=error.hint, code=error.code))

@@ -1,5 +1,6 @@
 """The `upload` use case: build the objects of a run, start the engine."""
 
+import time
 from collections.abc import (
     Callable,
     Mapping,
@@ -8,6 +9,7 @@ from collections.abc import (
 from pathlib import Path
 from typing import Protocol
 
+import anyio
 from anyio import to_thread
 
 from bulkup.app.executor import (
@@ -74,11 +76,11 @@ async def upload_photos(
     table: TableFile | None = None,
     emit: Emit,
     stop: Stop,
-    clock: Callable[[], float],
-    sleep: Sleep,
     only: Callable[[Found], bool] | None = None,
     executor_factory: ExecutorFactory | None = None,
     origin: Origin | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Sleep = anyio.sleep,
 ) -> None:
     """Upload the photos below the paths, or plan to (`settings.dry_run`).
 

@@ -1,6 +1,6 @@
 """The `verify` use case: compare photos with the gallery."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from bulkup.app.executor import (
@@ -16,7 +16,6 @@ from bulkup.app.sources import open_sources
 from bulkup.engine import verify
 from bulkup.engine.albums import ROOT, AlbumResolver, Albums
 from bulkup.engine.ports import Stop
-from bulkup.engine.retry import Sleep
 from bulkup.errors import run as run_failures
 from bulkup.events import Emit
 from bulkup.source.cells import TableFile
@@ -33,8 +32,6 @@ async def verify_photos(
     table: TableFile | None = None,
     emit: Emit,
     stop: Stop,
-    clock: Callable[[], float],
-    sleep: Sleep,
     executor_factory: ExecutorFactory | None = None,
 ) -> None:
     """Verify the photos below the paths against the gallery.
@@ -53,8 +50,6 @@ async def verify_photos(
         settings,
         describe=sources.describer(emit, sources.stated()) if settings.positions else None,
         emit=emit,
-        clock=clock,
-        sleep=sleep,
     ) as (server, recovery):
         access = await open_access(settings.share_with, server, recovery, gives=False)
         album_resolver, base = None, ROOT
@@ -80,7 +75,6 @@ async def verify_photos(
             roots=sources.roots,
             emit=emit,
             stop=stop,
-            clock=clock,
         ) as context:
             endings, convert = accepted_endings(server.offer, converts=settings.convert)
             plan = verify.Plan(

@@ -33,15 +33,7 @@ MOST_AGAIN_S: Final = 960.0
 class Upload(Protocol):
     """An upload run with its settings, for some of the files."""
 
-    async def __call__(
-        self,
-        *,
-        only: Callable[[Found], bool],
-        emit: Emit,
-        stop: Stop,
-        clock: Callable[[], float],
-        sleep: Sleep,
-    ) -> None:
+    async def __call__(self, *, only: Callable[[Found], bool], emit: Emit, stop: Stop) -> None:
         """Run it. Raises `BulkupError`."""
 
 
@@ -60,7 +52,6 @@ class WatchLoop:
         open_outputs: Callable[[], Report],
         say: Callable[[str], None],
         warn: Callable[[str], None],
-        clock: Callable[[], float],
         sleep: Sleep,
         max_errors: int | None = None,
     ) -> None:
@@ -71,7 +62,6 @@ class WatchLoop:
         self._open_outputs = open_outputs
         self._say = say
         self._warn = warn
-        self._clock = clock
         self._sleep = sleep
         self._outputs: Report | None = None
         self._idle = CancelScope()
@@ -126,8 +116,6 @@ class WatchLoop:
                     only=partial(_is_unchanged, batch),
                     emit=self.limit.emit,
                     stop=self.stop,
-                    clock=self._clock,
-                    sleep=self._sleep,
                 )
             except BulkupError as error:
                 self.emit(RunFailed(reason=error.message, hint=error.hint, code=error.code))
@@ -187,7 +175,6 @@ def watch_folders(
             open_outputs=open_outputs,
             say=partial(print_unless, quiet=1),
             warn=partial(print_unless, quiet=2),
-            clock=time.monotonic,
             sleep=anyio.sleep,
             max_errors=options.max_errors,
         )

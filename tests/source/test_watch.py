@@ -89,11 +89,17 @@ class Runs:
         account = Account(url=box.url, user="admin", password=password)
         self.attendant = WatchLoop(
             watch,
-            partial(upload_photos, list(folders), account=account, settings=sending),
+            partial(
+                upload_photos,
+                list(folders),
+                account=account,
+                settings=sending,
+                clock=clock,
+                sleep=clock.sleep,
+            ),
             open_outputs=lambda: self,
             say=self.tell,
             warn=self.tell,
-            clock=clock,
             sleep=clock.sleep,
         )
         async with one_error(), anyio.create_task_group() as tasks:
