@@ -210,7 +210,7 @@ async def upload_photos(
                     plan,
                     context,
                     sender=server,
-                    census=server.census,
+                    worker_counter=server.worker_counter,
                     albums=albums,
                     chunk_size=chunk_size,
                     executor=executor,

@@ -51,7 +51,7 @@ UNCOUNTED_HINT: Final = "If it has three workers or more, --finishing 2 is faste
 Hold = Callable[[], AbstractAsyncContextManager[None]]
 
 
-class Census(Protocol):
+class WorkerCounter(Protocol):
     """Proves how many PHP workers the server has, without harm.
 
     `length` is the length of the list that keeps a worker busy, None while unknown. It may be set
@@ -74,7 +74,7 @@ class Limiter:
         self,
         pacing: Finishing,
         *,
-        census: Census,
+        worker_counter: WorkerCounter,
         recovery: Recovery,
         ledger: Ledger,
         emit: Emit,
@@ -83,7 +83,7 @@ class Limiter:
     ) -> None:
         self.pacing = pacing
         self.tail = Tail()
-        self._census = census
+        self._worker_counter = worker_counter
         self._recovery = recovery
         self._ledger = ledger
         self._emit = emit
@@ -218,7 +218,7 @@ class Limiter:
         self.pacing.most = min(self.pacing.most, facts.get(Fact.FINISHING, self.pacing.most))
         self._known_most = self.pacing.most
         self._known = dict(facts)
-        self._census.length = facts.get(Fact.PROOF, self._census.length)
+        self._worker_counter.length = facts.get(Fact.PROOF, self._worker_counter.length)
         unproven = facts.get(Fact.UNPROVEN, 0)
         self.pacing.begin(
             facts.get(Fact.PLACES),
@@ -237,7 +237,7 @@ class Limiter:
         beside = bool(self._inside)
         self._proving = True
         with anyio.move_on_after(PROOF_S):
-            found = await self._census.prove(workers, hold=self._recovery.hold)
+            found = await self._worker_counter.prove(workers, hold=self._recovery.hold)
         self._proving = False
         self._proven_at = self._clock()
         self._note_alive()
@@ -250,14 +250,14 @@ class Limiter:
             self._notice_once(UNCOUNTED, UNCOUNTED_HINT)
         elif found is not None and useful:
             await self._learn(Fact.WORKERS, max(found, self._known_workers))
-            await self._learn(Fact.PROOF, self._census.length)
+            await self._learn(Fact.PROOF, self._worker_counter.length)
         elif found is not None:
             await self._learn(Fact.UNPROVEN, found + 1)
 
     async def _look_for_single_worker(self) -> None:
         """Emit why a single finish was blocked, if the server has only one worker."""
         with anyio.move_on_after(PROOF_S):
-            if await self._census.prove(2, hold=self._recovery.hold) == 1:
+            if await self._worker_counter.prove(2, hold=self._recovery.hold) == 1:
                 self._notice_once(ONE_WORKER, ONE_WORKER_HINT)
         self._blocked = False
 

@@ -31,7 +31,7 @@ from bulkup.engine.dedupe import Deduplicator
 from bulkup.engine.dispose import Disposal
 from bulkup.engine.executor import Executor, NotStarted
 from bulkup.engine.formats import Formats, FormatUploader, MainOf, OriginalFormats
-from bulkup.engine.limiter import Census, Limiter
+from bulkup.engine.limiter import Limiter, WorkerCounter
 from bulkup.engine.pacing import Finishing
 from bulkup.engine.ports import Job, PhotoSender, RunContext, Stop, UploadContext
 from bulkup.engine.read import BATCH, Walk, batches, read_archive
@@ -108,7 +108,7 @@ async def run(
     context: RunContext,
     *,
     sender: PhotoSender,
-    census: Census,
+    worker_counter: WorkerCounter,
     albums: Albums,
     chunk_size: ChunkSize,
     executor: Executor,
@@ -148,7 +148,7 @@ async def run(
             most=plan.finishing or min(MOST_FINISHING, in_flight),
             fixed=plan.finishing is not None,
         ),
-        census=census,
+        worker_counter=worker_counter,
         recovery=context.recovery,
         ledger=context.ledger,
         emit=emit,

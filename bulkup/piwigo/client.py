@@ -23,7 +23,6 @@ from bulkup.errors import gallery as gallery_failures
 from bulkup.errors import run as run_failures
 from bulkup.errors import server as server_failures
 from bulkup.piwigo import protocol
-from bulkup.piwigo.census import Census
 from bulkup.piwigo.community import Community
 from bulkup.piwigo.metadata import (
     COMMENT_SIZE,
@@ -42,6 +41,7 @@ from bulkup.piwigo.refresh import Refresher
 from bulkup.piwigo.session import SessionPool
 from bulkup.piwigo.sharing import Sharing
 from bulkup.piwigo.upload import Attempt, Method, Transfer, Upload, real_name
+from bulkup.piwigo.workers import WorkerCounter
 from bulkup.source.photos import Photo, plan_chunks
 
 HTML_SINCE: Final = 14
@@ -469,8 +469,8 @@ class PiwigoServer(Catalogue):
     ) -> None:
         super().__init__(pool, offer=offer, community=community)
         self.method = method
-        self.census = Census(pool)
-        self.line_speed = self.census.line_speed
+        self.worker_counter = WorkerCounter(pool)
+        self.line_speed = self.worker_counter.line_speed
         self.metadata = MetadataWriter(offer, describe)
         if community:
             self.metadata.positions.taken = False  # only administrators see the plugins

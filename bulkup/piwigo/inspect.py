@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 from aiohttp.abc import AbstractStreamWriter
 
 from bulkup.errors import NotOffered, PhotoCorrupted, PhotoError, PhotoGone, RunError
-from bulkup.piwigo.census import Census
 from bulkup.piwigo.client import Catalogue
 from bulkup.piwigo.community import STATUS, Community, find_community
 from bulkup.piwigo.connect import choose_method, fetch_offer, find_base
@@ -27,6 +26,7 @@ from bulkup.piwigo.protocol import (
 )
 from bulkup.piwigo.session import Credentials, Session, SessionPool, Timeouts
 from bulkup.piwigo.transport import DIRECT, Transport, connector_for
+from bulkup.piwigo.workers import WorkerCounter
 
 METHOD: Final = "pwg.images.addSimple"
 
@@ -171,7 +171,7 @@ class Survey:
 
         Nothing else may be sent meanwhile.
         """
-        return await Census(self._pool).count(most)
+        return await WorkerCounter(self._pool).count(most)
 
     async def send_file(self, size: int) -> None:
         """Send a file of `size` bytes that the server discards.

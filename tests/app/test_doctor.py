@@ -41,7 +41,7 @@ F = TypeVar("F", bound=findings.Finding)
 @pytest.fixture(autouse=True)
 def short_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the questions that count workers small, where no worker is counted anyway."""
-    monkeypatch.setattr("bulkup.piwigo.census.MOST_LENGTH", 20_000)
+    monkeypatch.setattr("bulkup.piwigo.workers.MOST_LENGTH", 20_000)
 
 
 class Findings(dict[Check, findings.Finding]):
@@ -412,7 +412,7 @@ async def test_what_makes_an_upload_less_certain_and_albums_to_choose_from_are_r
 async def test_workers_are_counted_and_what_they_bear_is_reported(
     workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bulkup.piwigo.census.MOST_LENGTH", 500_000)
+    monkeypatch.setattr("bulkup.piwigo.workers.MOST_LENGTH", 500_000)
     async with small(workers=workers, exist_cost_s=0.2) as box:
         report = await look(box.url)
         assert not box.finishing_peak

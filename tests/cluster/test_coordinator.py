@@ -65,7 +65,7 @@ async def test_no_worker_begins_to_send_while_all_are_held(tmp_path: Path) -> No
     ):
 
         async def probe() -> int:
-            for _ in range(30):  # as a census does
+            for _ in range(30):  # as a count of workers does
                 await executor.server.probe()
             return faults.count
 

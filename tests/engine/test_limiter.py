@@ -18,8 +18,8 @@ from bulkup.engine.ports import Fact, NoLedger
 from bulkup.engine.retry import Policy, Recovery
 from bulkup.errors import AnswerLost, Outage, RateLimited, TimedOut, Transient, Unreachable
 from bulkup.events import LimitsChanged, Noticed, OutageBegan, OutageEnded, PhotoUploaded
-from bulkup.piwigo.census import Census
 from bulkup.piwigo.connect import connect
+from bulkup.piwigo.workers import WorkerCounter
 from bulkup.sandbox import Sandbox
 from tests.support import runs
 from tests.support.lines import LongLine
@@ -54,14 +54,14 @@ class Rig(runs.Outcome):
     answering: anyio.Event = field(default_factory=anyio.Event)
 
     def __post_init__(self) -> None:
-        self.census = Workers(self.workers)
+        self.worker_counter = Workers(self.workers)
         clock = partial(getattr, self, "now")
         self.recovery = Recovery(
             Policy(), emit=self.events.append, probe=self.probe, sleep=runs.no_wait, clock=clock
         )
         self.limiter = Limiter(
             Finishing(most=self.most, fixed=self.fixed),
-            census=self.census,
+            worker_counter=self.worker_counter,
             recovery=self.recovery,
             ledger=self.memory,
             emit=self.events.append,
@@ -117,7 +117,7 @@ async def after(rig: Rig, *, times: int, at_once: int = 4) -> Rig:
 async def test_workers_are_proven_after_the_first_finish_while_nobody_begins_to_send() -> None:
     rig = Rig(workers=6)
     done: list[str] = []
-    prove = rig.census.prove
+    prove = rig.worker_counter.prove
 
     async def send() -> None:
         done.append("sent")
@@ -131,15 +131,15 @@ async def test_workers_are_proven_after_the_first_finish_while_nobody_begins_to_
             done.append("proven")
         return await prove(workers, hold=hold)
 
-    rig.census.prove = watched  # type: ignore[method-assign]
+    rig.worker_counter.prove = watched  # type: ignore[method-assign]
     async with rig.attended(), anyio.create_task_group() as tasks:
         await checkpoint()
-        assert rig.census.proofs == []  # a run that finishes nothing asks nothing
+        assert rig.worker_counter.proofs == []  # a run that finishes nothing asks nothing
         await rig.finish()
         assert rig.limiter.pacing.usual_s == 1.0
         await anyio.wait_all_tasks_blocked()
     assert done == ["proven", "sent"]
-    assert rig.census.proofs == [6]
+    assert rig.worker_counter.proofs == [6]
     assert rig.limiter.pacing.workers == 6
     assert rig.facts[Fact.WORKERS] == 6
     assert rig.limits == [(1, 1), (2, 4)]
@@ -152,18 +152,18 @@ async def test_a_proof_that_fails_beside_a_photo_is_made_with_nobody_inside() ->
     async with rig.attended():
         await rig.finish_rounds(20)
         rig.now += 100.0
-        rig.census.proofs.clear()
+        rig.worker_counter.proofs.clear()
         async with rig.limiter.slot() as slot:
             rig.limiter.pacing._asked = 3
             rig.limiter._changed.set()
-            while not rig.census.proofs:
+            while not rig.worker_counter.proofs:
                 await checkpoint()
             await anyio.wait_all_tasks_blocked()
-            assert rig.census.proofs == [5]
-            rig.census.there = 5
+            assert rig.worker_counter.proofs == [5]
+            rig.worker_counter.there = 5
             assert slot in rig.limiter._inside
         await rig.finish()  # it waits for the proof
-    assert rig.census.proofs == [5, 5]
+    assert rig.worker_counter.proofs == [5, 5]
     assert rig.limiter.pacing.workers == 5
 
 
@@ -182,30 +182,30 @@ async def test_what_an_earlier_run_has_found_is_taken_up(
     rig.facts.update(known)
     await after(rig, times=3)
     assert [finishing for finishing, _ in rig.limits] == shown
-    assert rig.census.proofs[0] == 5
+    assert rig.worker_counter.proofs[0] == 5
 
 
 async def test_what_could_not_be_proven_holds_up_no_later_run() -> None:
     rig = await after(Rig(workers=2), times=3)
-    assert rig.census.proofs == [6, 3]
+    assert rig.worker_counter.proofs == [6, 3]
     again = Rig(workers=2, memory=rig.memory)
     async with again.attended():
         await again.finish_rounds(10, at_once=2)
-        assert again.census.proofs == []
+        assert again.worker_counter.proofs == []
         again.now += 60.0
         await again.finish_rounds(1)
-    assert again.census.proofs == [3]
+    assert again.worker_counter.proofs == [3]
 
 
 async def test_a_proof_begins_with_the_list_and_the_time_that_an_earlier_run_found() -> None:
     rig = Rig(workers=8)
-    rig.census.length = 40_000
+    rig.worker_counter.length = 40_000
     await after(rig, times=10)
     assert (rig.facts[Fact.PROOF], rig.facts[Fact.FINISH_MS]) == (40_000, 1_000)
     again = Rig(workers=8, memory=rig.memory)
     async with again.attended(), again.limiter.slot():
         await anyio.wait_all_tasks_blocked()
-        assert again.census.length == 40_000
+        assert again.worker_counter.length == 40_000
         assert again.limiter.pacing.usual_s == 1.0
 
 
@@ -293,7 +293,7 @@ async def test_a_task_that_lets_others_go_first_keeps_no_workers_from_being_prov
                 for _ in range(3):
                     tasks.start_soon(enter)
     assert tries == 7
-    assert rig.census.proofs == [6, 3]
+    assert rig.worker_counter.proofs == [6, 3]
 
 
 async def test_a_single_worker_is_reported_of_when_a_photo_alone_is_blocked() -> None:
@@ -420,23 +420,23 @@ async def test_a_server_that_answers_at_once_has_but_a_large_photo_to_work_on() 
             await checkpoint()
     assert not rig.of(OutageBegan)
     assert rig.limits == [(4, 4)]
-    assert rig.census.proofs == []  # a number of the user's own needs none
+    assert rig.worker_counter.proofs == []  # a number of the user's own needs none
     assert rig.limiter.pacing.most == 4
 
 
-# a real census, and hosts with few workers
+# real counts, and hosts with few workers
 
 WORK_S = 0.2  # for a list of 100,000 MD5s, as on a real server
 
 
 @asynccontextmanager
-async def census(
+async def worker_counter(
     *,
     rtt_s: float = 0.0,
     rate: float = float("inf"),
     **options: Any,  # noqa: ANN401
-) -> AsyncIterator[Census]:
-    """Run a sandbox, perhaps behind a long or thin line, and return the census of its workers."""
+) -> AsyncIterator[WorkerCounter]:
+    """Run a sandbox, perhaps behind a long or thin line, and return the counter of its workers."""
     async with AsyncExitStack() as stack:
         box = await stack.enter_async_context(Sandbox(**{"exist_cost_s": WORK_S} | options))
         port = int(box.url.rpartition(":")[2].strip("/"))
@@ -445,7 +445,7 @@ async def census(
             port = line.port
         connection = connect(f"http://127.0.0.1:{port}/", credentials=runs.ADMIN, connections=20)
         server = await stack.enter_async_context(connection)
-        yield server.census
+        yield server.worker_counter
 
 
 @pytest.mark.parametrize(
@@ -453,14 +453,14 @@ async def census(
 )
 async def test_workers_are_counted_and_never_too_many(options: dict[str, int]) -> None:
     workers = options["workers"]
-    async with census(**options) as counting:
+    async with worker_counter(**options) as counting:
         assert await counting.count(12) in range(1, workers + 1)
         assert await counting.prove(workers + 1) in range(1, workers + 1)
         assert await counting.prove(1) == 1
 
 
 async def test_a_photo_that_is_being_finished_counts_as_a_busy_worker() -> None:
-    async with census(workers=2) as counting:
+    async with worker_counter(workers=2) as counting:
         assert await counting.prove(3) in {1, 2}
         counting._pool.finishing.add("one that stays unanswered")
         assert await counting.prove(3) == 3
@@ -476,14 +476,14 @@ async def test_a_photo_that_is_being_finished_counts_as_a_busy_worker() -> None:
 async def test_where_the_question_tells_nothing_workers_cannot_be_counted(
     options: dict[str, Any], counted: set[int | None]
 ) -> None:
-    async with census(workers=4, **options) as counting:
+    async with worker_counter(workers=4, **options) as counting:
         assert await counting.count(6) in counted
         assert await counting.prove(2) in counted
 
 
 @pytest.mark.chaos
 async def test_a_long_line_makes_no_workers() -> None:
-    async with census(workers=2, rtt_s=0.03) as counting:
+    async with worker_counter(workers=2, rtt_s=0.03) as counting:
         for _ in range(2):
             assert await counting.prove(3) in {1, 2}
         assert await counting.prove(2) == 2
@@ -491,7 +491,7 @@ async def test_a_long_line_makes_no_workers() -> None:
 
 @pytest.mark.chaos
 async def test_a_thin_line_hides_no_workers_and_makes_none() -> None:
-    async with census(workers=4, rtt_s=0.01, rate=1.5e6) as counting:
+    async with worker_counter(workers=4, rtt_s=0.01, rate=1.5e6) as counting:
         # three lists keep the line busy for longer than they keep a worker busy
         for _ in range(30):  # other work on this machine may spoil a proof
             if await counting.prove(4) == 4:
@@ -503,7 +503,7 @@ async def test_a_thin_line_hides_no_workers_and_makes_none() -> None:
 
 @pytest.mark.chaos
 async def test_a_line_too_thin_to_count_over_is_not_taken_for_a_single_worker() -> None:
-    async with census(workers=4, rtt_s=0.01, rate=2.4e5) as counting:
+    async with worker_counter(workers=4, rtt_s=0.01, rate=2.4e5) as counting:
         assert await counting.count(4) is None
 
 

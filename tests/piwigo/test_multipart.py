@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from bulkup.errors import PhotoChanged, PhotoError
-from bulkup.piwigo.census import Held
 from bulkup.piwigo.inspect import Filler
 from bulkup.piwigo.multipart import GATHERED, PART, ChunkForm, Form, GatheringWriter, Throttle
 from bulkup.piwigo.protocol import Request
+from bulkup.piwigo.workers import Held
 from bulkup.source.files import PIECE
 from bulkup.source.photos import Chunk, Photo
 from tests.support.events import soon

@@ -19,11 +19,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkup import errors
-from bulkup.piwigo.census import Held
 from bulkup.piwigo.multipart import Throttle
 from bulkup.piwigo.protocol import ANSWER_LIMIT, Answer, Request
 from bulkup.piwigo.session import Credentials, Session, SessionPool, Timeouts, retry_after
 from bulkup.piwigo.transport import Transport, connector_for
+from bulkup.piwigo.workers import Held
 from bulkup.source.files import PIECE
 from bulkup.source.photos import Chunk, Photo
 from tests.support.certificates import make_certificate

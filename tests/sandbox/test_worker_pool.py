@@ -87,7 +87,7 @@ SHARED = {"count": 4, "cpus": 1, "finish_s": 1, "page_s": 1}
         # the second worker, which is busy for 5 seconds, does its share of a finish
         (HALF | {"derivative_share": 0.25}, 1, 0, [5], 10),
         (HALF | {"derivative_share": 1.0}, 1, 0, [5], 5 + 10),
-        # finishes slow each other down beyond the processors, and so do a page and a census
+        # finishes slow each other down beyond the processors, and so do a page and a list
         *(({"cpus": 2, "finish_s": 0.4}, n, 0, [], 0.4 * max(1, n / 2)) for n in (1, 2, 3, 4)),
         (SHARED, 1, 1, [], 2),
         (SHARED, 1, 0, [1], 2),

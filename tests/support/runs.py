@@ -183,7 +183,7 @@ async def upload(
         ),
         run_context(server, recovery, outcome, stop, memory, clock=clock),
         sender=server,
-        census=server.census,
+        worker_counter=server.worker_counter,
         albums=Albums(server, recovery=recovery, emit=outcome.emit),
         chunk_size=chunks or ChunkSize(server.offer.chunk_size, user_size=chunk_size, grows=grows),
         executor=executor or LocalExecutor(),

@@ -68,7 +68,7 @@ class _Try:
     too_slow: bool = False
 
 
-class Census:
+class WorkerCounter:
     """Measures the number of workers of one server.
 
     `length` is the length of the shortest list.
