@@ -1,5 +1,6 @@
 "use strict";
-/* Refreshes the live parts of a page, and copies the command. Pages work without it. */
+/* Refreshes the live parts of a page, copies the command, and checks the choice to which a field
+   belongs once that is filled in. Pages work without it. */
 
 const PERIOD = 500;
 const gone = document.getElementById("gone");
@@ -31,6 +32,12 @@ async function refresh() {
 }
 
 if (document.querySelector("[data-live]")) setTimeout(refresh, PERIOD);
+
+document.addEventListener("input", (event) => {
+  const choice = event.target.closest(".of-choice")?.previousElementSibling;
+  const radio = choice?.querySelector("input[type=radio]");
+  if (radio) radio.checked = true;
+});
 
 for (const button of document.querySelectorAll("[data-copy]")) {
   button.hidden = !navigator.clipboard;

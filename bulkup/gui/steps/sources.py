@@ -1,5 +1,6 @@
 """The sources: folders and zip archives of this machine, and what is in them."""
 
+import inspect
 import os
 import sys
 from collections import Counter
@@ -15,6 +16,7 @@ from urllib.parse import quote, unquote_to_bytes
 from anyio import to_thread
 
 from bulkup.api import UploadOptions, filters_of
+from bulkup.app.options import build_filters
 from bulkup.events import SkipReason
 from bulkup.gui.session import Session
 from bulkup.gui.step import Step, Visit
@@ -28,6 +30,10 @@ EXAMPLES: Final = 10
 TYPES: Final = 200
 OTHER: Final = "…"
 MOUNTS: Final = ("/media/*", "/run/media/*/*", "/mnt/*", "/Volumes/*")
+
+
+COUNTING: Final = ("convert", *(inspect.signature(build_filters).parameters.keys() - {"now_s"}))
+"""Options on which the count depends."""
 
 
 def to_code(path: Path) -> str:
@@ -238,7 +244,7 @@ class Sources(Step):
         """Count anew if something has changed that the count depends on."""
         draft, offer = self.session.draft, self.session.offer
         endings = offer.endings if offer else None
-        of = (draft.paths, draft.options, endings)
+        of = (draft.paths, [getattr(draft.options, name) for name in COUNTING], endings)
         if of == self._of:
             return
         self._of, self._count = of, Count()
