@@ -14,9 +14,7 @@ from bulkup.app.executor import RunSettings
 from bulkup.app.settings import (
     Account,
     AlbumTarget,
-    RefreshSettings,
-    UploadSettings,
-    VerifySettings,
+    TaskSettings,
 )
 from bulkup.engine.albums import ROOT, Albums
 from bulkup.engine.dry_run import FIRST_PLANNED
@@ -85,7 +83,7 @@ def checked_url(account: Account) -> str:
 @asynccontextmanager
 async def open_gallery(
     account: Account,
-    options: UploadSettings | VerifySettings | RefreshSettings | RunSettings | None = None,
+    options: TaskSettings | RunSettings | None = None,
     *,
     method: str = "auto",
     throttle: Throttle | None = None,
@@ -174,7 +172,7 @@ async def open_access(
 @asynccontextmanager
 async def open_run(
     server: PiwigoServer,
-    options: UploadSettings | VerifySettings | RefreshSettings,
+    options: TaskSettings,
     *,
     task: Task,
     method: str,

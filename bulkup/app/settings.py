@@ -196,18 +196,33 @@ def check_share_with(names: tuple[str, ...], *, private: bool) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UploadSettings:
-    """Settings of an upload; sizes in bytes, times in seconds.
+class TaskSettings:
+    """Settings of every run on photos; `ledger` None disables the ledger.
+
+    Raises `UsageError` for invalid values, as its subclasses do.
+    """
+
+    concurrency: int = 8
+    convert: bool = False
+    retries: int = 5
+    patience_s: float = 3600.0
+    ledger: Path | None = None
+
+    def __post_init__(self) -> None:
+        check_range("--concurrency", self.concurrency, least=1, most=MOST_CONCURRENT)
+        check_range("--retries", self.retries, least=0, most=1000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadSettings(TaskSettings):
+    """Settings of an upload; sizes in bytes.
 
     `chunk_size` None adapts to the server and the connection, `finishing` None to the server's
-    PHP workers. `bwlimit` limits all outgoing data. `ledger` None disables the ledger. `after`
-    moves uploaded files to a folder or the trash; None keeps them.
-
-    Raises `UsageError` for invalid values.
+    PHP workers. `bwlimit` limits all outgoing data. `after` moves uploaded files to a folder or
+    the trash; None keeps them.
     """
 
     into: AlbumTarget
-    concurrency: int = 8
     finishing: int | None = None
     level: int = 0
     chunk_size: int | None = None
@@ -217,11 +232,7 @@ class UploadSettings:
     update: bool = False
     confirm_present: bool = False
     raw_as_format: bool = False
-    convert: bool = False
     arrangement: Arrangement = field(default_factory=Arrangement)
-    retries: int = 5
-    patience_s: float = 3600.0
-    ledger: Path | None = None
     after: After | None = None
 
     def __post_init__(self) -> None:
@@ -230,10 +241,9 @@ class UploadSettings:
                 "--update needs the ledger, which records the uploaded version of each file",
                 hint="Leave out --no-ledger.",
             )
-        check_range("--concurrency", self.concurrency, least=1, most=MOST_CONCURRENT)
+        TaskSettings.__post_init__(self)
         if self.finishing is not None:
             check_range("--finishing", self.finishing, least=1, most=MOST_CONCURRENT)
-        check_range("--retries", self.retries, least=0, most=1000)
         if self.method not in get_args(MethodName):  # only from programs
             raise UsageError(
                 f"invalid value for --method: {self.method}",
@@ -249,14 +259,13 @@ class UploadSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VerifySettings:
-    """Settings of a verification; times in seconds.
+class VerifySettings(TaskSettings):
+    """Settings of a verification.
 
     `into` None accepts photos anywhere in the gallery; otherwise, `private` checks that their
     albums are private, and `share_with` who sees these. `sidecars` names albums after titles from
     Google Takeout. `arrangement` has the order and the cover that albums have to have. With
-    `positions`, photos have to have a position if their sources do. `ledger` as for
-    `UploadSettings`. Raises `UsageError` for invalid values.
+    `positions`, photos have to have a position if their sources do.
     """
 
     into: AlbumTarget | None = None
@@ -266,10 +275,6 @@ class VerifySettings:
     private: bool = False
     share_with: tuple[str, ...] = ()
     positions: bool = False
-    convert: bool = False
-    retries: int = 5
-    patience_s: float = 3600.0
-    ledger: Path | None = None
     arrangement: Arrangement = NOTHING
 
     def __post_init__(self) -> None:
@@ -284,33 +289,25 @@ class VerifySettings:
                 hint="Give --album or --tree as for the upload, or leave out --private.",
             )
         check_share_with(self.share_with, private=self.private)
-        check_range("--concurrency", self.concurrency, least=1, most=MOST_CONCURRENT)
-        check_range("--retries", self.retries, least=0, most=1000)
+        TaskSettings.__post_init__(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RefreshSettings:
-    """Settings of refreshing metadata; times in seconds.
+class RefreshSettings(TaskSettings):
+    """Settings of refreshing metadata.
 
     `into` None accepts photos anywhere in the gallery. A `level` above 0 is set for all photos.
-    With `overwrite`, values edited in the gallery are replaced. `ledger` as for `UploadSettings`.
-    Raises `UsageError` for invalid values.
+    With `overwrite`, values edited in the gallery are replaced.
     """
 
     into: AlbumTarget | None = None
-    concurrency: int = 8
     level: int = 0
     overwrite: bool = False
-    convert: bool = False
     dry_run: bool = False
-    retries: int = 5
-    patience_s: float = 3600.0
-    ledger: Path | None = None
 
     def __post_init__(self) -> None:
-        check_range("--concurrency", self.concurrency, least=1, most=MOST_CONCURRENT)
+        TaskSettings.__post_init__(self)
         check_level(self.level)
-        check_range("--retries", self.retries, least=0, most=1000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
