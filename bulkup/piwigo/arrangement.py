@@ -117,6 +117,15 @@ class Arranging:
                 for photo in photos:
                     yield photo
 
+    async def identity(self, photo_id: int) -> protocol.Identity:
+        """Return MD5, privacy level and file name of a photo.
+
+        Raises `PhotoGone` if there is no such photo, or it is not visible, and `NotOffered` if the
+        server can't tell.
+        """
+        fields = (("image_id", str(photo_id)),)
+        return protocol.read_identity(await self.ask("pwg.images.getInfo", fields))
+
     async def set_order(
         self, photo_ids: Sequence[int], *, album: int, present: Sequence[int] = ()
     ) -> None:
