@@ -32,9 +32,10 @@ from bulkup.app.source_gallery import (
     SourceGallery,
 )
 from bulkup.app.upload import upload_photos
-from bulkup.engine.albums import ROOT, AlbumPath, Albums, IdSet
+from bulkup.engine.albums import ROOT, AlbumPath, Albums
 from bulkup.engine.arrangement import NOTHING
 from bulkup.engine.executor import Executor, LocalExecutor, Stopping, discard
+from bulkup.engine.members import IdSet
 from bulkup.engine.pipeline import Plan
 from bulkup.engine.ports import Job, Stop, UploadContext
 from bulkup.engine.retry import Recovery

@@ -14,8 +14,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Final, TypeVar
 
-from bulkup.engine.albums import Albums, IdSet
+from bulkup.engine.albums import Albums
 from bulkup.engine.arrangement import NOTHING, AlbumModel, Arrangement, Marks, Models, Sort
+from bulkup.engine.members import IdSet
 from bulkup.engine.ports import (
     AlbumDisplay,
     AlbumPhoto,

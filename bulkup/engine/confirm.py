@@ -6,9 +6,9 @@ from functools import partial
 from itertools import chain, islice
 from typing import Final
 
-from bulkup.engine.albums import IdSet, list_members
 from bulkup.engine.dedupe import Deduplicator
 from bulkup.engine.executor import Executor, NotStarted
+from bulkup.engine.members import IdSet, list_members
 from bulkup.engine.ports import Job, RunContext, UploadContext
 from bulkup.engine.recorder import OutcomeRecorder
 from bulkup.engine.replace import check_replaced

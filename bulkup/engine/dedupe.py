@@ -10,13 +10,8 @@ from typing import Final
 
 import anyio
 
-from bulkup.engine.albums import (
-    AlbumMembers,
-    AlbumResolver,
-    IdSet,
-    MembersByAlbum,
-    list_members,
-)
+from bulkup.engine.albums import AlbumResolver
+from bulkup.engine.members import AlbumMembers, IdSet, MembersByAlbum, list_members
 from bulkup.engine.ports import Job, RunContext, State, Unarranged
 from bulkup.engine.recorder import OutcomeRecorder, record_hashed
 from bulkup.engine.replace import ChangedFiles

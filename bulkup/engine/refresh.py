@@ -4,8 +4,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bulkup.engine.albums import IdSet
 from bulkup.engine.executor import Executor
+from bulkup.engine.members import IdSet
 from bulkup.engine.ports import Job, MetadataDifference, MetadataRefresher, RunContext
 from bulkup.engine.read import examine
 from bulkup.engine.recorder import OutcomeGuard, checked, failure, record_hashed

@@ -6,15 +6,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from bulkup.engine.albums import (
-    AlbumMembers,
-    AlbumResolver,
-    IdSet,
-    MembersByAlbum,
-    list_members,
-)
+from bulkup.engine.albums import AlbumResolver
 from bulkup.engine.arrangement import NOTHING, Arrangement, Marks
 from bulkup.engine.executor import Executor
+from bulkup.engine.members import AlbumMembers, IdSet, MembersByAlbum, list_members
 from bulkup.engine.ports import Access, Job, RunContext
 from bulkup.engine.read import examine
 from bulkup.engine.recorder import NO_FAILURE, OutcomeGuard, checked, record_hashed

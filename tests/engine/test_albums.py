@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkup import events
-from bulkup.engine.albums import ROOT, Albums, FolderAlbums, IdSet
+from bulkup.engine.albums import ROOT, Albums, FolderAlbums
 from bulkup.engine.retry import Policy, Recovery
 from bulkup.errors import PhotoError, RunError
 from bulkup.piwigo.connect import connect
@@ -107,22 +107,6 @@ def test_every_folder_has_a_name_that_can_be_sent(
     found = names(tree(unwrap=unwrap, spaces=spaces), photo)
     assert len(found) == len(folders) + (not unwrap)
     assert all(name.strip() and name.encode() for name in found)
-
-
-@given(st.lists(st.integers(0, 5000), max_size=30))
-def test_a_set_of_ids_is_a_set(numbers: list[int]) -> None:
-    ids = IdSet()
-    for number in numbers:
-        ids.add(number)
-    assert list(ids) == sorted(set(numbers))
-    assert [number for number in range(0, 6000, 7) if number in ids] == [
-        number for number in range(0, 6000, 7) if number in numbers
-    ]
-    assert ids.least == min(numbers, default=None)
-    assert ids.size <= 2 * 5000 // 8
-    ids.add(2**31)  # planned, in an album of the gallery
-    assert list(ids)[-1] == 2**31
-    assert ids.size <= 4 * 5000 // 8
 
 
 # they are made once, whatever fails

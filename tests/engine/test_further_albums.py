@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bulkup.engine.albums import ROOT, AlbumMembers, MembersByAlbum
+from bulkup.engine.albums import ROOT
 from bulkup.engine.dedupe import CANT_LINK
 from bulkup.engine.ports import State
 from bulkup.events import (
@@ -287,18 +287,3 @@ async def test_links_put_a_photo_into_the_albums_of_their_folders(
     flat = await run_with_ledger(box, folder, filters=Filters(follow_symlinks=True))
     skipped = [event.path.name for event in flat.of(FileSkipped)]
     assert sorted(skipped) == ["1.jpg", "a.jpg", "c.jpg"]
-
-
-async def test_the_members_of_few_or_of_many_albums_are_kept() -> None:
-    listed = []
-
-    async def list_album(album: int) -> AlbumMembers:
-        listed.append(album)
-        members = AlbumMembers()
-        members.photos.add(8000)
-        return members
-
-    kept = MembersByAlbum(list_album, size=3 * 1500)
-    for album in (1, 2, 3, 1, 2, 3, 4, 1):
-        assert 8000 in (await kept.of(album)).photos
-    assert listed == [1, 2, 3, 4, 1]
