@@ -133,10 +133,12 @@ class CopiedAlbums:
                 "Only administrators have access to them: give it to groups and users there.",
             )
         if hidden := [row for row in self.rows if row.hidden > 0]:
-            photos_are = count_text(sum(row.hidden for row in hidden), "photo is", "photos are")
+            count = sum(row.hidden for row in hidden)
+            photos_are = count_text(count, "photo is", "photos are")
+            them = "it" if count == 1 else "them"
             _notice(
                 emit,
-                f"{photos_are} not copied, because the account does not see them: in "
+                f"{photos_are} not copied, because the account does not see {them}: in "
                 f"{_names(hidden)}",
                 "Give it access to these private albums there, and the highest privacy level, "
                 "then run the same command again.",
