@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
-from bulkup.api import UploadOptions
+from bulkup.api import FileOptions, UploadOptions, VerifyOptions
 from bulkup.app.settings import Account
 from bulkup.errors import UsageError
 from bulkup.output.outputs import quoted
@@ -40,7 +40,8 @@ class Draft:
         """Return the arguments of the command line that does the same."""
         words = [] if command == "upload" else [command]
         words += [word for name, value in self._account() for word in _flag(name, value)]
-        words += [word for name, value in changed(self.options) for word in _flag(name, value)]
+        options = verify_options(self.options) if command == "verify" else self.options
+        words += [word for name, value in changed(options) for word in _flag(name, value)]
         return words + [str(path) for path in self.paths]
 
     def _account(self) -> Iterator[tuple[str, object]]:
@@ -94,9 +95,15 @@ def command_text(arguments: Sequence[str]) -> str:
     return " ".join(["bulkup", *map(quoted, arguments)])
 
 
-def changed(values: Account | UploadOptions) -> Iterator[tuple[str, Any]]:
+def verify_options(options: UploadOptions) -> VerifyOptions:
+    """Return the options that verify what an upload with these options sends."""
+    names = {field.name for field in fields(VerifyOptions)} - {"concurrency"}
+    return VerifyOptions(**{name: value for name, value in changed(options) if name in names})
+
+
+def changed(values: Account | FileOptions) -> Iterator[tuple[str, Any]]:
     """Yield the names and values of the fields that differ from their defaults."""
-    blank = Account(url="") if isinstance(values, Account) else UploadOptions()
+    blank = Account(url="") if isinstance(values, Account) else type(values)()
     for each in fields(values):
         value = getattr(values, each.name)
         if value != getattr(blank, each.name):
@@ -177,6 +184,11 @@ class DraftFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the file."""
+        return self._path.parent
 
     def read(self) -> tuple[Draft, Path | None]:
         """Return the draft, a new one where there is none.

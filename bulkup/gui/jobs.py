@@ -38,6 +38,11 @@ class Job:
             self._scope.cancel()
             self._scope = None
 
+    def abort(self) -> None:
+        """Cancel the task that runs; it is running until it has cleaned up."""
+        if self._scope is not None:
+            self._scope.cancel()
+
     async def wait(self) -> None:
         """Wait for the end of the task that runs."""
         if self.running:

@@ -48,8 +48,9 @@ class Renderer:
         """Return the live blocks of a page, each in an element with its id."""
         template = self._templates[name]
         context = template.new_context(dict(values))
+        blocks = {**self._templates["layout"].blocks, **template.blocks}
         return "".join(
-            f'<div id="{block}">{"".join(template.blocks[block](context))}</div>'
+            f'<div id="{block}">{"".join(blocks[block](context))}</div>'
             for block in LIVE
-            if block in template.blocks
+            if block in blocks
         )

@@ -265,7 +265,7 @@ async def serve(
         await anext(signals)
         if session.run.running:
             say("Finishing the photos in flight. Ctrl-C again aborts them.")
-            session.stop.set()
+            session.request_stop()
             async with anyio.create_task_group() as waiting:
                 waiting.start_soon(_cancel_after, signals, waiting.cancel_scope)
                 await session.run.wait()

@@ -10,8 +10,10 @@ from anyio.abc import TaskGroup
 
 from bulkup.app.settings import Account
 from bulkup.engine.ports import Stop
+from bulkup.errors import UsageError
 from bulkup.gui.draft import Draft, DraftFile
 from bulkup.gui.jobs import Job
+from bulkup.gui.runs import Run, UploadRun, VerifyRun
 from bulkup.output.monitor.server import Monitor
 from bulkup.piwigo.protocol import Offer
 
@@ -39,7 +41,7 @@ class Session:
     name, and returns the file.
     `unsaved` is why the draft could not be saved, `set_aside` where a file is that was no draft.
     The `monitor` shows what `run` does: one task at a time that reads all photos, such as an
-    upload; `stop` ends it gracefully.
+    upload; `stop` ends it gracefully. `upload` and `verification` are the last ones.
     """
 
     tasks: TaskGroup
@@ -55,6 +57,8 @@ class Session:
     set_aside: str = ""
     run: Job = field(init=False)
     stop: Stop = field(default_factory=Stop)
+    upload: UploadRun | None = None
+    verification: VerifyRun | None = None
 
     def __post_init__(self) -> None:
         self.run = self.job()
@@ -77,6 +81,27 @@ class Session:
         """Use an account that the gallery has accepted."""
         self.account, self.offer = account, offer
         await self.change(account=replace(account, password="", api_key="", http_password=""))
+
+    def start(self, run: Run) -> None:
+        """Start a run. Raises `UsageError` while another one is running."""
+        if self.run.running:
+            raise UsageError(
+                "another task is reading the photos",
+                hint="Wait for its end, or stop it on its page.",
+            )
+        if isinstance(run, UploadRun):
+            self.upload = run
+        elif isinstance(run, VerifyRun):
+            self.verification = run
+        self.stop = run.stop
+        self.run.start(run)
+
+    def request_stop(self) -> None:
+        """End what runs gracefully."""
+        self.stop.set()
+        for run in (self.upload, self.verification):
+            if run is not None and run.running:
+                run.interrupted()
 
     def job(self) -> Job:
         """Return a job, which ends with this process."""

@@ -39,10 +39,14 @@ class Step:
     """
 
     name: ClassVar[str]
-    needs: ClassVar[Sequence[str]] = ()
 
     def __init__(self, session: Session) -> None:
         self.session = session
+
+    @property
+    def needs(self) -> Sequence[str]:
+        """The names of steps."""
+        return ()
 
     @property
     def path(self) -> str:

@@ -108,14 +108,14 @@ class RunRecorder:
                 lambda history: history.update(
                     self._run,
                     album=self._info.album,
-                    counts=_counts(self._tally),
+                    counts=counts_of(self._tally),
                     failed=failed,
                     resolved=resolved,
                 )
             )
 
 
-def _counts(tally: events.Tally) -> Mapping[str, int]:
+def counts_of(tally: events.Tally) -> Mapping[str, int]:
     """Return the counts of a run by their names in the ledger, without zeros."""
     counts = Counter(
         found=tally.found,

@@ -60,12 +60,13 @@ class OpenFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastRun:
-    """A run and its result; times in seconds since 1970.
+    """A run for the gallery at `url`, and its result; times in seconds since 1970.
 
     `seen` is the time of its last update, or of its end. `counts` holds the number of photos by
     outcome. `running` says that it has not ended and its process is alive.
     """
 
+    url: str
     info: RunInfo
     began: float
     seen: float
@@ -253,6 +254,16 @@ class HistoryReader:
                 )
             return galleries
 
+    def recent(self, *, url: str | None, task: str | None, most: int) -> list[PastRun]:
+        """Return the last runs, the latest first; None means any gallery, or any task."""
+        if self._old:
+            return []
+        wanted = {"server": url, "task": task}
+        chosen = {name: value for name, value in wanted.items() if value is not None}
+        where = " AND ".join(["1", *(f"{name} = ?" for name in chosen)])
+        with as_run_error(run_failures.LEDGER_UNREAD, self._file):
+            return self._past_runs(where, list(chosen.values()), most=most)
+
     def failures(self, wanted: HistoryFilter) -> Iterator[OpenFailure]:
         """Yield the open failures by gallery and path. Raises `UsageError` as `galleries` does."""
         with as_run_error(run_failures.LEDGER_UNREAD, self._file):
@@ -329,27 +340,34 @@ class HistoryReader:
         """Return the last run of each task, the latest first, by album."""
         if self._old:
             return {}
-        rows = self._database.execute(
-            "SELECT task, album, name, began, seen, ending, error, counts, "
-            "id = (SELECT max(id) FROM runs WHERE server = ?) FROM runs WHERE id IN ("
-            "SELECT max(id) FROM runs WHERE server = ? GROUP BY album, task) ORDER BY id DESC",
-            (url, url),
-        ).fetchall()
         runs: dict[int, list[PastRun]] = {}
-        for task, album, name, began, seen, ending, error, counts, latest in rows:
-            known = ending in set(Ending)
-            runs.setdefault(album, []).append(
-                PastRun(
-                    info=RunInfo(task=str(task), album=album, album_name=str(name)),
-                    began=began,
-                    seen=seen,
-                    ending=Ending(ending) if known else Ending.FAILED,
-                    error=str(error),
-                    counts=_counts(counts),
-                    running=not ending and bool(latest) and _is_held(self._file, url),
-                )
-            )
+        for run in self._past_runs(
+            "id IN (SELECT max(id) FROM runs WHERE server = ? GROUP BY album, task)", (url,)
+        ):
+            runs.setdefault(run.info.album, []).append(run)
         return runs
+
+    def _past_runs(self, where: str, values: Sequence[str], *, most: int = -1) -> list[PastRun]:
+        """Return the runs that match, the latest first."""
+        rows = self._database.execute(
+            "SELECT server, task, album, name, began, seen, ending, error, counts, "  # noqa: S608
+            "id = (SELECT max(id) FROM runs AS others WHERE others.server = runs.server) "
+            f"FROM runs WHERE {where} ORDER BY id DESC LIMIT ?",
+            (*values, most),
+        ).fetchall()
+        return [
+            PastRun(
+                url=str(url),
+                info=RunInfo(task=str(task), album=album, album_name=str(name)),
+                began=began,
+                seen=seen,
+                ending=Ending(ending) if ending in set(Ending) else Ending.FAILED,
+                error=str(error),
+                counts=_counts(counts),
+                running=not ending and bool(latest) and _is_held(self._file, url),
+            )
+            for url, task, album, name, began, seen, ending, error, counts, latest in rows
+        ]
 
     def _counts(self, url: str) -> Mapping[int, int]:
         """Return the number of open failures by album."""

@@ -9,10 +9,14 @@ from typing import get_args
 import pytest
 
 from bulkup.events import SkipReason
+from bulkup.gui.runs import COUNTS
 from bulkup.gui.steps import STEPS
+from bulkup.gui.steps.history import TASKS
 from bulkup.gui.steps.options import HINTS, MAIN, kind_of
+from bulkup.gui.steps.run import PHASES
 from bulkup.gui.texts import choose, read_languages
 from bulkup.output.findings import Mark
+from bulkup.store.run_history import Ending
 
 PACKAGE = Path(str(files("bulkup.gui")))
 PAGES = sorted((PACKAGE / "pages").glob("*.html"))
@@ -32,6 +36,12 @@ PARTS = {
         ),
     },
     "checkup.mark.": {mark.value for mark in Mark},
+    "count.": set(COUNTS),
+    "history.task.": {*TASKS, "other"},
+    "history.ending.": {"running", "killed", *filter(None, Ending)},
+    "report.phase.": {*PHASES, "killed"} - {"idle"},
+    "run.phase.": set(PHASES),
+    "run.was.": {"killed", *filter(None, Ending)} - {Ending.DONE},
 }
 """Texts whose keys are made from a value: all that it may be."""
 

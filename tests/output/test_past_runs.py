@@ -16,6 +16,7 @@ NOW = 1_700_000_000.0
 def run(ending: Ending = Ending.DONE, **changes: object) -> PastRun:
     values = {"error": "", "counts": {"uploaded": 3, "present": 1200}, "running": False}
     return PastRun(
+        url="",
         info=RunInfo(task=str(changes.pop("task", "upload")), album=9, album_name="Trips"),
         began=NOW - 3600,
         seen=NOW - 3600 + 725,

@@ -12,12 +12,18 @@ function swap(id, part) {
   seen.set(id, part.innerHTML);
   const focused = document.activeElement;
   const name = there.contains(focused) && focused.name;
-  there.replaceChildren(...part.childNodes);
+  const [old, fresh] = [[...there.children], [...part.children]];
+  if (fresh.length && old.length === fresh.length) {  // what stays the same can still be clicked
+    fresh.forEach((child, at) => old[at].isEqualNode(child) || old[at].replaceWith(child));
+  } else {
+    there.replaceChildren(...part.childNodes);
+  }
   if (name) there.querySelector(`[name="${CSS.escape(name)}"]`)?.focus();
 }
 
+let live = Boolean(document.querySelector("[data-live]"));
+
 async function refresh() {
-  let live = true;
   try {
     const answer = await fetch(location.href, { headers: { Accept: "text/x-fragment" } });
     if (answer.redirected) return location.reload();
@@ -31,7 +37,16 @@ async function refresh() {
   if (live) setTimeout(refresh, PERIOD);
 }
 
-if (document.querySelector("[data-live]")) setTimeout(refresh, PERIOD);
+if (live) setTimeout(refresh, PERIOD);
+
+/* A task may have been started in another tab: show it when this one is looked at. */
+if (document.querySelector("[data-starts]")) {
+  document.addEventListener("visibilitychange", async () => {
+    if (document.hidden || live) return;
+    const answer = await fetch(location.href, { headers: { Accept: "text/x-fragment" } });
+    if (answer.headers.get("X-Live") === "on") location.reload();
+  });
+}
 
 document.addEventListener("input", (event) => {
   const choice = event.target.closest(".of-choice")?.previousElementSibling;

@@ -160,12 +160,16 @@ class Hub:
         self._lines: deque[Facts] = deque(maxlen=LINES_KEPT)
         self._lines_so_far = 0
 
-    def emit(self, event: Event) -> None:
-        """Apply an event. After the end of a run it starts a new page."""
-        now = self._clock()
+    def begin(self) -> None:
+        """Start a new page if the last run has ended."""
         if self._ended:
             self._run += 1
             self._begin()
+
+    def emit(self, event: Event) -> None:
+        """Apply an event. After the end of a run it starts a new page."""
+        now = self._clock()
+        self.begin()
         self._sampler.advance(now)
         sent = self.state.sent_size
         self.state.apply(event, now)

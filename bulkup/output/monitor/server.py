@@ -292,6 +292,10 @@ class Monitor:
         """Apply an event; the next tick shows it."""
         self._hub.emit(event)
 
+    def begin(self) -> None:
+        """Show a run that has not emitted an event yet."""
+        self._hub.begin()
+
     def end(self) -> None:
         """End the run; later events belong to another one."""
         self._hub.end()

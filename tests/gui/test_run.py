@@ -1,0 +1,257 @@
+"""The upload in a browser: starting, pausing, stopping, its report, and the history."""
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bulkup.api import UploadOptions
+from bulkup.events import PhotoFailed, RunStarted
+from bulkup.gui.runs import UploadRun
+from bulkup.gui.steps.sources import to_code
+from bulkup.sandbox import Fault, Sandbox
+from tests.support.commands import PASSWORD
+from tests.support.faults import HookedFaults
+from tests.support.galleries import spoil
+from tests.support.gui import Gui, Opens, Page
+from tests.support.photos import write_photo
+from tests.support.runs import make_archive
+
+ADMIN = ("admin", PASSWORD)
+ODD = [
+    "<script>alert(1).jpg",
+    "new\nline.jpg",
+    "\udcff.jpg",
+    "😀 “a”&b.jpg",
+    "{{7*7}}.jpg",
+]
+
+
+@pytest.fixture(autouse=True)
+def short_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the questions that count workers small, where no worker is counted anyway."""
+    monkeypatch.setattr("bulkup.piwigo.workers.MOST_LENGTH", 20_000)
+
+
+async def ready(there: Gui, box: Sandbox, folder: Path, **options: object) -> None:
+    """Sign in, and choose the folder and album 1."""
+    await there.sign_in(box)
+    await there.post("/sources", {"add": to_code(folder)})
+    await there.session.change(options=UploadOptions(**{"album": 1, **options}))  # type: ignore[arg-type]
+
+
+async def until(there: Gui, path: str, words: str) -> Page:
+    """Return the live part of a page once it has these words."""
+    while words not in (page := await there.get(path, Accept="text/x-fragment")).words:
+        pass
+    return page
+
+
+def at_upload(nth: int, act: Callable[[], object]) -> HookedFaults:
+    """Return faults that do something as the nth upload request arrives."""
+    return HookedFaults(act=act, method="pwg.images.uploadAsync", nth=nth)
+
+
+async def test_an_upload_runs_is_reported_verified_and_remembered(
+    gui: Opens, tmp_path: Path
+) -> None:
+    make_archive(tmp_path / "photos", count=6, names=6)
+    async with Sandbox(admin=ADMIN) as box, gui() as there:
+        assert (await there.get("/run")).path == "/gallery?for=run"
+        await ready(there, box, tmp_path / "photos")
+        page = await there.get("/run")
+        assert "Start the upload" in page.words
+        assert "monitor.js" not in page.text
+        assert "Nothing has been uploaded" in (await there.get("/report")).words
+        page = await there.post("/run", {"do": "start"})
+        assert "data-live" in page.text
+        assert "monitor.js" in page.text
+        page = await there.settled("/run")
+        assert "The upload has ended." in page.words
+        assert "Next: Report" in page.words
+        assert len(box.gallery.photos) == 6
+        page = await there.get("/report")
+        assert "It ran to its end. 6 uploaded" in page.words
+        assert f"bulkup verify --url {box.url} --user admin --album 1" in page.words
+        table = (await there.get("/report/bulkup.csv")).text
+        rows = list(csv.DictReader(io.StringIO(table.removeprefix("\ufeff"))))
+        assert {row["outcome"] for row in rows} == {"uploaded"}
+        report = await there.get("/report/bulkup.html")
+        assert report.headers["Content-Disposition"].startswith("attachment")
+        assert "All 6 photos are in the gallery" in report.words
+        assert PASSWORD not in report.text + table
+        assert "data-live" in (await there.post("/report", {"do": "verify"})).text
+        page = await there.settled("/report")
+        assert "All photos are in the gallery, in their albums, and undamaged." in page.words
+        page = await there.get("/history")
+        assert page.words.index("Verification") < page.words.index("Upload 2")
+        assert "6 uploaded" in page.words
+        assert "bulkup status" in page.words
+        await spoil(box, 1)
+        await there.post("/report", {"do": "verify"})
+        page = await there.settled("/report")
+        assert "Not all is as it should be." in page.words
+        assert "1 damaged in the gallery" in page.words
+        assert "Delete photo 1 in the gallery" in page.words
+    async with gui() as there:  # after a restart, the ledger knows of it
+        assert (await there.get("/history")).words.count("6 uploaded") == 1
+
+
+async def test_an_upload_is_paused_resumed_and_stopped_and_goes_on_later(
+    gui: Opens, tmp_path: Path
+) -> None:
+    make_archive(tmp_path, count=9, names=9)
+    async with gui() as there:
+
+        def pause() -> None:
+            assert there.session.upload is not None
+            there.session.upload.stop.pause()
+
+        async with Sandbox(admin=ADMIN, faults=at_upload(2, pause)) as box:
+            await ready(there, box, tmp_path, concurrency=1)
+            await there.post("/run", {"do": "start"})
+            page = await until(there, "/run", "Paused. ")
+            sent = len(box.gallery.photos)
+            assert 0 < sent < 9
+            upload = there.session.upload
+            await there.post("/run", {"do": "start"})  # from another tab
+            assert there.session.upload is upload
+            page = await there.post("/report", {"do": "verify"})
+            assert (page.status, "another task is reading" in page.words) == (422, True)
+            assert page.values("do") == []
+            page = await there.get("/run")
+            assert page.values("do") == ["resume", "stop"]
+            await there.post("/run", {"do": "stop"})
+            page = await there.settled("/run")
+            assert "The upload was stopped." in page.words
+            assert page.values("do") == ["start"]
+            assert len(box.gallery.photos) == sent
+            assert "stopped before its end" in (await there.get("/report")).words
+            await there.post("/run", {"do": "pause"})  # from a page of before: ignored
+            await there.post("/run", {"do": "start"})
+            page = await there.settled("/run")
+            assert "The upload has ended." in page.words
+            assert len(box.gallery.photos) == 9
+
+
+async def test_an_upload_is_stopped_at_once(gui: Opens, tmp_path: Path) -> None:
+    make_archive(tmp_path, count=9, names=9)
+    faults = HookedFaults(Fault("slow", method="pwg.images.uploadAsync", nth=2, slow_s=3600))
+    async with Sandbox(admin=ADMIN, faults=faults) as box, gui() as there:
+        await ready(there, box, tmp_path, concurrency=1)
+        await there.post("/run", {"do": "start"})
+        while len(box.gallery.photos) < 3:
+            await there.get("/run")
+        page = await there.post("/run", {"do": "stop"})
+        assert "Stopping: the photos in flight are being finished." in page.words
+        assert page.values("do") == ["abort"]
+        await there.post("/run", {"do": "abort"})
+        page = await there.settled("/run")
+        assert "The upload was stopped." in page.words
+        assert "stopped before its end" in (await there.get("/report")).words
+
+
+async def test_photos_that_failed_are_tried_again_alone(gui: Opens, tmp_path: Path) -> None:
+    make_archive(tmp_path / "photos", count=3, names=3)
+    for name in ODD:
+        (tmp_path / "photos" / name).touch()
+    async with Sandbox(admin=ADMIN) as box, gui() as there:
+        await ready(there, box, tmp_path / "photos")
+        await there.post("/run", {"do": "start"})
+        await there.settled("/run")
+        page = await there.get("/report")
+        assert "5 failed" in page.words
+        assert "<script>alert" not in page.text
+        assert "new\\nline.jpg" in page.words
+        assert "\\xff.jpg" in page.words
+        assert "{{7*7}}.jpg" in page.words
+        assert page.values("do") == ["again", "verify"]
+        for number, name in enumerate(ODD):
+            write_photo(tmp_path / "photos" / name, number)
+        page = await there.post("/report", {"do": "again"})
+        assert page.path == "/run"
+        await there.settled("/run")
+        assert there.session.upload is not None
+        assert there.session.upload.state.found == 5
+        page = await there.get("/report")
+        assert "5 uploaded" in page.words
+        assert page.values("do") == ["verify"]
+        page = await there.post("/report", {"do": "again"})
+        assert (page.status, "no photo has failed" in page.words) == (422, True)
+
+
+async def test_an_upload_waits_for_a_gallery_that_is_away(gui: Opens, tmp_path: Path) -> None:
+    make_archive(tmp_path, count=4, names=4)
+
+    def go_away() -> None:
+        faults.on = True
+
+    faults = HookedFaults(
+        Fault("503"), act=go_away, method="pwg.images.uploadAsync", nth=1, on=False
+    )
+    async with Sandbox(admin=ADMIN, faults=faults) as box, gui() as there:
+        await ready(there, box, tmp_path)
+        await there.post("/run", {"do": "start"})
+        await until(there, "/run", "The gallery does not answer.")
+        faults.on = False
+        page = await there.settled("/run")
+        assert "The upload has ended." in page.words
+        assert len(box.gallery.photos) == 4
+
+
+async def test_what_is_impossible_is_reported_and_can_be_repeated(
+    gui: Opens, own_state: Path, tmp_path: Path
+) -> None:
+    make_archive(tmp_path / "photos", count=2, names=2)
+    async with Sandbox(admin=ADMIN) as box, gui() as there:
+        await ready(there, box, tmp_path / "photos", album=None)
+        await there.post("/run", {"do": "start"})
+        page = await there.settled("/run")
+        assert "the album is missing" in page.words
+        await there.session.change(options=UploadOptions(album=1))
+        (own_state / "gui-report.html").mkdir()
+        await there.post("/run", {"do": "start"})
+        page = await there.settled("/run")
+        assert "There will be no report to download" in page.words
+        assert "The upload has ended." in page.words
+        assert len(box.gallery.photos) == 2
+
+
+async def test_a_hundred_thousand_failures_make_a_small_page(gui: Opens, tmp_path: Path) -> None:
+    async with Sandbox(admin=ADMIN) as box, gui() as there:
+        await ready(there, box, tmp_path)
+        session = there.session
+        assert session.account is not None
+        upload = UploadRun(
+            session.account, session.draft, folder=tmp_path, monitor=session.monitor
+        )
+        upload.running = False
+        session.upload = upload
+        upload.emit(
+            RunStarted(
+                url=box.url,
+                version="16.4.0",
+                user="admin",
+                album=1,
+                album_name="Test",
+                method="async",
+                concurrency=8,
+                chunk_size=1,
+            )
+        )
+        for number in range(100_000):
+            upload.emit(
+                PhotoFailed(
+                    path=tmp_path / f"{number}.jpg",
+                    size=1,
+                    reason=f"reason {number % 500}",
+                    hint="hint",
+                )
+            )
+        page = await there.get("/report")
+        assert "100,000 failed" in page.words
+        assert "more: the table has every one" in page.words
+        assert len(page.text) < 100_000
+        assert len(upload.failed()) == 100_000
