@@ -249,7 +249,7 @@ class DryRunGallery:
         """Change nothing."""
 
     async def report(self, photo_ids: Collection[int], *, album: int) -> Collection[int]:
-        """Tell nobody."""
+        """Report nothing."""
         del photo_ids, album
         return ()
 

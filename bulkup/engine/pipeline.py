@@ -2,7 +2,6 @@
 
 from collections.abc import (
     Callable,
-    Collection,
     Iterable,
     Sequence,
 )
@@ -34,7 +33,7 @@ from bulkup.engine.formats import Formats, FormatUploader, MainOf, OriginalForma
 from bulkup.engine.limiter import Limiter, WorkerCounter
 from bulkup.engine.pacing import Finishing
 from bulkup.engine.ports import Job, PhotoSender, RunContext, Stop, UploadContext
-from bulkup.engine.read import BATCH, Walk, batches, read_archive
+from bulkup.engine.read import BATCH, ArchivePlan, Walk, batches, read_archive
 from bulkup.engine.recorder import OutcomeGuard, OutcomeRecorder, failure
 from bulkup.engine.replace import ChangedFiles
 from bulkup.engine.upload import sweep
@@ -46,10 +45,8 @@ from bulkup.events import (
     RunFinished,
 )
 from bulkup.source.disposal import Mover, Trash
-from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.pairing import PairedFile, paired
-from bulkup.source.scan import Found, find
-from bulkup.source.takeout.filter import TakeoutFilter
+from bulkup.source.scan import Found
 
 Sent = tuple[Job, PhotoUploaded]
 CONFIRM_LINGER_S: Final = 0.25
@@ -61,31 +58,25 @@ MOST_FINISHING: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(ArchivePlan):
     """What to upload, where to, and how much of it at once.
 
     `concurrency` is the number of photos in flight, `finishing` the number of those that the
-    server finishes at once (None: chosen by pacing). `endings` None takes files of every type;
-    those in `convert` are sent as JPEG. With `update`, a changed file replaces its photo; with
-    `confirm_present`, the server compares the stored file of a photo that it already has; with
-    `formats`, RAW and similar files become formats of the photos beside them. `disposal` moves
-    files once the server has confirmed their photos, None leaves them. `only` selects among the
-    files of the walk, None takes all. `titles` names folders' albums, None names them after the
-    folders. `further` are sources of albums in which photos are besides those of their folders,
-    `comment` returns the descriptions of these. `takeout` leaves out files of a Google Takeout.
-    `arrangement` is carried out at the end, with the `marks` of a table, or as the `models` show
-    albums. `walk` finds the photos in place of a scan of the roots, `md5_of` returns the MD5 of a
-    photo that need not be read for it, and `main_of` knows the photos of formats.
+    server finishes at once (None: chosen by pacing). With `update`, a changed file replaces its
+    photo; with `confirm_present`, the server compares the stored file of a photo that it already
+    has; with `formats`, RAW and similar files become formats of the photos beside them. `disposal`
+    moves files once the server has confirmed their photos, None leaves them. `only` selects among
+    the files of the walk, None takes all. `titles` names folders' albums, None names them after
+    the folders. `further` are sources of albums in which photos are besides those of their
+    folders, `comment` returns the descriptions of these. `arrangement` is carried out at the end,
+    with the `marks` of a table, or as the `models` show albums. `walk` finds the photos in place
+    of a scan of the roots, `md5_of` returns the MD5 of a photo that need not be read for it, and
+    `main_of` knows the photos of formats.
     """
 
-    roots: Sequence[Path]
-    filters: Filters = EVERYTHING
     folder_albums: FolderAlbums
     level: int = 0
-    concurrency: int = 8
     finishing: int | None = None
-    endings: Collection[str] | None = None
-    convert: Collection[str] = ()
     update: bool = False
     confirm_present: bool = False
     formats: bool = False
@@ -97,7 +88,6 @@ class Plan:
     arrangement: Arrangement = NOTHING
     marks: Marks | None = None
     models: Models | None = None
-    takeout: TakeoutFilter | None = None
     walk: Callable[[], Walk] | None = None
     md5_of: Callable[[Path], str | None] = lambda _: None
     main_of: MainOf | None = None
@@ -271,14 +261,7 @@ def walk_of(plan: Plan) -> Walk:
     """Find the files of a plan."""
     if plan.walk is not None:
         return plan.walk()
-    found = find(
-        plan.roots,
-        plan.filters,
-        endings=plan.endings,
-        convert=plan.convert,
-        only=plan.only,
-        repeat_links=plan.folder_albums.tree,
-    )
+    found = plan.files(only=plan.only, repeat_links=plan.folder_albums.tree)
     parts = sorted(plan.folder_albums.zips)
     return paired(found, endings=plan.endings, parts=parts) if plan.formats else found
 

@@ -5,11 +5,12 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
+    Collection,
     Mapping,
     Sequence,
 )
 from contextlib import aclosing, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeGuard, TypeVar
@@ -31,9 +32,10 @@ from bulkup.events import (
     ScanFinished,
     SkipReason,
 )
+from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.pairing import PairedFile
 from bulkup.source.photos import Photo
-from bulkup.source.scan import Found, Skipped
+from bulkup.source.scan import Found, Skipped, find
 from bulkup.source.takeout.filter import KEEP, Item, TakeoutFilter, Verdict
 from bulkup.source.takeout.names import JSON
 
@@ -48,6 +50,35 @@ SCAN_BATCH: Final = 64
 BATCH: Final = 200
 LINGER: Final = 3.0
 MOST_LINGER_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchivePlan:
+    """Which files of an archive to read, and how many photos to handle at once.
+
+    `endings` None takes files of every type; those in `convert` become JPEGs in the gallery.
+    `takeout` leaves out files of a Google Takeout.
+    """
+
+    roots: Sequence[Path]
+    filters: Filters = EVERYTHING
+    concurrency: int = 8
+    endings: Collection[str] | None = None
+    convert: Collection[str] = ()
+    takeout: TakeoutFilter | None = None
+
+    def files(
+        self, *, only: Callable[[Found], bool] | None = None, repeat_links: bool = False
+    ) -> AsyncGenerator[Sequence[Found], None]:
+        """Find the files; `only` selects among them, None takes all."""
+        return find(
+            self.roots,
+            self.filters,
+            endings=self.endings,
+            convert=self.convert,
+            only=only,
+            repeat_links=repeat_links,
+        )
 
 
 def read_archive(
@@ -233,21 +264,20 @@ def _job(photo: Photo, md5: str, entry: Entry | None) -> Job:
 
 
 async def examine(
-    walk: Walk,
+    plan: ArchivePlan,
     context: RunContext,
     *,
     locate: Callable[[list[Job]], Awaitable[Sequence[T]]],
     compare: Callable[[T], Awaitable[None]],
-    at_once: int,
     unreadable: Unreadable,
-    takeout: TakeoutFilter | None,
     executor: Executor,
+    repeat_links: bool = False,
 ) -> None:
-    """Read an archive, `locate` its photos in batches, and `compare` them, several `at_once`.
+    """Read an archive, `locate` its photos in batches, and `compare` several of them at once.
 
     Raises `RunError`.
     """
-    located_in, located = anyio.create_memory_object_stream[T](at_once)
+    located_in, located = anyio.create_memory_object_stream[T](plan.concurrency)
 
     async def locate_all(jobs: MemoryObjectReceiveStream[Job]) -> None:
         async def unless_stopped(batch: list[Job]) -> Sequence[T]:
@@ -269,15 +299,15 @@ async def examine(
     async with one_error(), anyio.create_task_group() as tasks:
         with located:
             jobs = read_archive(
-                walk,
+                plan.files(repeat_links=repeat_links),
                 context,
                 tasks=tasks,
                 unreadable=unreadable,
-                takeout=takeout,
+                takeout=plan.takeout,
                 executor=executor,
             )
             tasks.start_soon(locate_all, jobs)
-            for _ in range(at_once):
+            for _ in range(plan.concurrency):
                 tasks.start_soon(compare_all, located.clone())
 
 

@@ -1,42 +1,31 @@
 """Brings the metadata of photos in the gallery to what their sources say now; sends no photos."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from bulkup.engine.executor import Executor
 from bulkup.engine.members import IdSet
 from bulkup.engine.ports import Job, MetadataDifference, MetadataRefresher, RunContext
-from bulkup.engine.read import examine
+from bulkup.engine.read import ArchivePlan, examine
 from bulkup.engine.recorder import OutcomeGuard, checked, failure, record_hashed
 from bulkup.errors import BulkupError, PhotoGone, RunError
 from bulkup.errors import gallery as gallery_failures
 from bulkup.events import Noticed, PhotoRefreshed, RunFinished, Verdict
-from bulkup.source.filters import EVERYTHING, Filters
-from bulkup.source.scan import find
-from bulkup.source.takeout.filter import TakeoutFilter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(ArchivePlan):
     """What to refresh, and how many photos at once.
 
     `album` is the album that photos have to be in or below, 0 for any. With `overwrite`, values
     that were edited in the gallery are replaced as well; with `dry_run` nothing is changed. A
-    `level` above 0 is the privacy level of all photos. The rest is as for
-    `bulkup.engine.verify.Plan`.
+    `level` above 0 is the privacy level of all photos.
     """
 
-    roots: Sequence[Path]
-    filters: Filters = EVERYTHING
     album: int = 0
     level: int = 0
     overwrite: bool = False
     dry_run: bool = False
-    concurrency: int = 8
-    endings: Collection[str] | None = None
-    convert: Collection[str] = ()
-    takeout: TakeoutFilter | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +57,11 @@ async def run(
     refresh = _Refresh(plan, context, refresher)
     try:
         await examine(
-            find(plan.roots, plan.filters, endings=plan.endings, convert=plan.convert),
+            plan,
             context,
             locate=refresh.locate,
             compare=refresh.refresh,
-            at_once=plan.concurrency,
             unreadable=lambda photo, error: guard.emit(failure(photo, error)),
-            takeout=plan.takeout,
             executor=executor,
         )
     finally:

@@ -1,17 +1,16 @@
 """Verifies an archive against the gallery: present, in its album, stored unchanged."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 from bulkup.engine.albums import AlbumResolver
 from bulkup.engine.arrangement import NOTHING, Arrangement, Marks
 from bulkup.engine.executor import Executor
 from bulkup.engine.members import AlbumMembers, IdSet, MembersByAlbum, list_members
 from bulkup.engine.ports import Access, Job, RunContext
-from bulkup.engine.read import examine
+from bulkup.engine.read import ArchivePlan, examine
 from bulkup.engine.recorder import NO_FAILURE, OutcomeGuard, checked, record_hashed
 from bulkup.engine.verify_arrangement import ArrangementVerifier
 from bulkup.errors import (
@@ -26,38 +25,28 @@ from bulkup.errors import (
 )
 from bulkup.errors import gallery as gallery_failures
 from bulkup.events import Noticed, RunFinished, Verdict
-from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.pairing import original_of
 from bulkup.source.photos import Photo
-from bulkup.source.scan import find
-from bulkup.source.takeout.filter import TakeoutFilter
 
 LacksPosition = Callable[[int, Photo], Awaitable[bool | None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(ArchivePlan):
     """What to verify, and how much of it at once.
 
     `concurrency` is the number of stored files that the server reads at once; with `quick` it
     reads none. With `private`, the albums of the photos must be private, and be seen by those of
-    `access` alone, if that is given. `endings` None takes files of every type; those in `convert`
-    were sent as JPEG. `takeout` leaves out files of a Google Takeout. With `repeat_links`, links
-    to photos are in the albums of their own folders. `lacks_position` returns whether a photo
-    lacks the position of its sources, None if that is unknown; without it, positions are not
-    verified. `arrangement` is the order and the cover that the albums of the photos have to have,
-    with the `marks` of a table.
+    `access` alone, if that is given. With `repeat_links`, links to photos are in the albums of
+    their own folders. `lacks_position` returns whether a photo lacks the position of its sources,
+    None if that is unknown; without it, positions are not verified. `arrangement` is the order and
+    the cover that the albums of the photos have to have, with the `marks` of a table.
     """
 
-    roots: Sequence[Path]
-    filters: Filters = EVERYTHING
     concurrency: int = 4
     quick: bool = False
     private: bool = False
     access: Access | None = None
-    endings: Collection[str] | None = None
-    convert: Collection[str] = ()
-    takeout: TakeoutFilter | None = None
     repeat_links: bool = False
     lacks_position: LacksPosition | None = None
     arrangement: Arrangement = NOTHING
@@ -121,20 +110,13 @@ async def run(
     )
     try:
         await examine(
-            find(
-                plan.roots,
-                plan.filters,
-                endings=plan.endings,
-                convert=plan.convert,
-                repeat_links=plan.repeat_links,
-            ),
+            plan,
             context,
             locate=verifier.locate,
             compare=verifier.compare,
-            at_once=plan.concurrency,
             unreadable=verifier.unreadable,
-            takeout=plan.takeout,
             executor=executor,
+            repeat_links=plan.repeat_links,
         )
         await arrangement.run(album_resolver.albums.used if album_resolver else {})
         verifier.remark()
