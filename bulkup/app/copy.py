@@ -34,7 +34,7 @@ from bulkup.app.source_gallery import (
 from bulkup.app.upload import upload_photos
 from bulkup.engine.albums import ROOT, AlbumPath, Albums
 from bulkup.engine.arrangement import NOTHING
-from bulkup.engine.executor import Executor, LocalExecutor, Stopping, discard
+from bulkup.engine.executor import Executor, LocalExecutor, discard
 from bulkup.engine.members import IdSet
 from bulkup.engine.pipeline import Plan
 from bulkup.engine.ports import Job, Stop, UploadContext
@@ -426,7 +426,7 @@ class SourcePhotos:
 
     @asynccontextmanager
     async def executor(
-        self, run_settings: RunSettings, /, *, recovery: Recovery, emit: Emit, stop: Stopping
+        self, run_settings: RunSettings, /, *, recovery: Recovery, emit: Emit, stop: Stop
     ) -> AsyncIterator[Executor]:
         """Provide an executor that downloads what it reads and sends."""
         del run_settings, recovery, emit, stop

@@ -10,7 +10,8 @@ from anyio import to_thread
 
 from bulkup.app.settings import Account
 from bulkup.engine.convert import open_converter
-from bulkup.engine.executor import Executor, LocalExecutor, Stopping
+from bulkup.engine.executor import Executor, LocalExecutor
+from bulkup.engine.ports import Stop
 from bulkup.engine.retry import Recovery
 from bulkup.errors import UsageError
 from bulkup.events import Emit
@@ -57,7 +58,7 @@ class ExecutorFactory(Protocol):
     """Opens the executor of other machines."""
 
     def __call__(
-        self, run_settings: RunSettings, /, *, recovery: Recovery, emit: Emit, stop: Stopping
+        self, run_settings: RunSettings, /, *, recovery: Recovery, emit: Emit, stop: Stop
     ) -> AbstractAsyncContextManager[Executor]:
         """Open it, and close it at the end. Raises `RunError` where there are no machines."""
 
@@ -70,7 +71,7 @@ def open_executor(
     sends: bool = True,
     recovery: Recovery,
     emit: Emit,
-    stop: Stopping,
+    stop: Stop,
 ) -> AbstractAsyncContextManager[Executor]:
     """Open the executor of a run, this machine if there is no factory.
 

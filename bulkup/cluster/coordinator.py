@@ -33,8 +33,8 @@ from bulkup.cluster.messages import (
 )
 from bulkup.cluster.scheduler import BatchLost, Cluster, ClusterAddress, open_cluster
 from bulkup.cluster.worker import join, leave
-from bulkup.engine.executor import LocalExecutor, NotStarted, Stopping, discard
-from bulkup.engine.ports import Job, UploadContext
+from bulkup.engine.executor import LocalExecutor, NotStarted, discard
+from bulkup.engine.ports import Job, Stop, UploadContext
 from bulkup.engine.retry import Recovery, Sleep
 from bulkup.errors import BulkupError, PhotoError, RunError, one_error
 from bulkup.errors import local as local_failures
@@ -129,7 +129,7 @@ class Coordinator:
         tasks: TaskGroup,
         recovery: Recovery,
         emit: Emit,
-        stop: Stopping,
+        stop: Stop,
         clock: Callable[[], float] = time.monotonic,
         sleep: Sleep = anyio.sleep,
     ) -> None:
@@ -596,7 +596,7 @@ def executor_from(where: ClusterAddress) -> ExecutorFactory:
 
     @asynccontextmanager
     async def executor_factory(
-        run_settings: RunSettings, /, *, recovery: Recovery, emit: Emit, stop: Stopping
+        run_settings: RunSettings, /, *, recovery: Recovery, emit: Emit, stop: Stop
     ) -> AsyncIterator[Coordinator]:
         async with open_cluster(where) as cluster, one_error(), anyio.create_task_group() as tasks:
             coordinator = Coordinator(

@@ -74,11 +74,3 @@ class LocalExecutor:
     def remarks(self) -> Iterable[tuple[str, str]]:
         """Return nothing: the gallery client reports for this machine."""
         return ()
-
-
-class Stopping(Protocol):
-    """A view of the request for a graceful stop."""
-
-    @property
-    def wanted(self) -> bool:
-        """Whether a stop was requested."""
