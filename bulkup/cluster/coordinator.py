@@ -55,7 +55,7 @@ UNKNOWN_S: Final = 20.0
 """A finish of a lost worker is over after 3 times the longest finish of the run, at least 1 s;
 20 s if there was none."""
 
-LOOK_S: Final = 0.25
+LOOK_S: Final = 0.5
 """How often the scheduler is asked for its workers."""
 
 FIRST_S: Final = 30.0
@@ -68,7 +68,7 @@ JOIN_S: Final = 120.0
 LEAVE_S: Final = 6.0
 """How long a worker may take to log in and out."""
 
-MOST_FAILED_JOINS: Final = 3
+MOST_FAILED_JOINS: Final = 6
 """Connections to a worker that fail in a row before it counts as one that can't take part."""
 
 UNFIT_S: Final = 300.0
