@@ -150,7 +150,8 @@ class SqliteLedger:
     ) -> None:
         """Note that these photos are arranged, and these albums in order."""
         update = (
-            "UPDATE photos SET unarranged = 0 WHERE server = ? AND image_id = ? AND unarranged > 0"
+            "UPDATE photos INDEXED BY unarranged SET unarranged = 0 "
+            "WHERE server = ? AND image_id = ? AND unarranged > 0"  # else it scans all photos
         )
         left = iter(photo_ids)
         while ids := list(islice(left, ARRANGED)):
