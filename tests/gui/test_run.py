@@ -2,17 +2,23 @@
 
 import csv
 import io
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import aiohttp
 import pytest
+from anyio import fail_after, to_thread
+from anyio.streams.buffered import BufferedByteReceiveStream
 
 from bulkup.api import UploadOptions
+from bulkup.app.settings import Account, default_ledger
 from bulkup.events import PhotoFailed, RunStarted
+from bulkup.gui.draft import Draft, DraftFile
 from bulkup.gui.runs import UploadRun
 from bulkup.gui.steps.sources import to_code
 from bulkup.sandbox import Fault, Sandbox
-from tests.support.commands import PASSWORD
+from tests.support.commands import PASSWORD, begin, environment
 from tests.support.faults import HookedFaults
 from tests.support.galleries import spoil
 from tests.support.gui import Gui, Opens, Page
@@ -151,6 +157,49 @@ async def test_an_upload_is_stopped_at_once(gui: Opens, tmp_path: Path) -> None:
         page = await there.settled("/run")
         assert "The upload was stopped." in page.words
         assert "stopped before its end" in (await there.get("/report")).words
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+async def test_after_the_end_of_bulkup_the_upload_goes_on_where_it_was(
+    gui: Opens, tmp_path: Path, number: signal.Signals
+) -> None:
+    make_archive(tmp_path, count=9, names=9)
+    url = ""
+
+    def draft() -> Draft:
+        account = Account(url=url, user="admin")
+        options = UploadOptions(album=1, concurrency=1)
+        return Draft(account=account, paths=(tmp_path,), options=options)
+
+    faults = at_upload(3, lambda: process.send_signal(number))
+    async with Sandbox(admin=ADMIN, faults=faults) as box:
+        url = box.url
+        await to_thread.run_sync(DraftFile(default_ledger().with_name("gui.json")).write, draft())
+        process = await begin(["gui", "--no-browser", "--port", "0"], environment({}), piped=(1,))
+        cookies = aiohttp.CookieJar(unsafe=True)
+        with fail_after(60):
+            assert process.stdout is not None
+            lines = BufferedByteReceiveStream(process.stdout)
+            address = (await lines.receive_until(b"\n", 1000)).decode().split()[1]
+            async with aiohttp.ClientSession(cookie_jar=cookies) as client:
+                (await client.get(address)).close()
+                there = Gui(None, address.partition("/?")[0], [], client)  # type: ignore[arg-type]
+                await there.sign_in(box)
+                await there.post("/run", {"do": "start"})
+                code = await process.wait()
+        assert code == (0 if number is signal.SIGINT else -number)
+        sent = len(box.gallery.photos)
+        assert 3 <= sent < 9
+        async with gui() as there:
+            await ready(there, box, tmp_path)
+            page = await there.get("/run")
+            how = "was stopped" if number is signal.SIGINT else "was interrupted"
+            assert f"The last upload {how}" in page.words
+            assert "Go on with the upload" in page.words
+            assert f"It {how}" in (await there.get("/report")).words
+            await there.post("/run", {"do": "start"})
+            await there.settled("/run")
+            assert len(box.gallery.photos) == 9
 
 
 async def test_photos_that_failed_are_tried_again_alone(gui: Opens, tmp_path: Path) -> None:
