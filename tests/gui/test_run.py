@@ -256,9 +256,12 @@ async def test_what_is_impossible_is_reported_and_can_be_repeated(
     make_archive(tmp_path / "photos", count=2, names=2)
     async with Sandbox(admin=ADMIN) as box, gui() as there:
         await ready(there, box, tmp_path / "photos", album=None)
+        page = await there.get("/run")
+        assert "Start the upload" not in page.words  # albums have to be chosen first
+        await there.session.change(options=UploadOptions(album=99))
         await there.post("/run", {"do": "start"})
         page = await there.settled("/run")
-        assert "the album is missing" in page.words
+        assert "The upload could not go on." in page.words
         await there.session.change(options=UploadOptions(album=1))
         (own_state / "gui-report.html").mkdir()
         await there.post("/run", {"do": "start"})

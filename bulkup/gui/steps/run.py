@@ -39,7 +39,7 @@ class RunStep(Step):
     @property
     def needs(self) -> Sequence[str]:
         """What an upload needs; one that runs is shown without it."""
-        return () if self.running else ("gallery", "sources")
+        return () if self.running else ("gallery", "sources", "albums")
 
     @property
     def done(self) -> bool:
