@@ -15,15 +15,19 @@ COOKIE: Final = "bulkup_language"
 class Texts:
     """The words of one language: `texts("gallery.title")`, with values for its placeholders.
 
-    `name` is the language's own name, `code` its ISO code.
+    `name` is the language's own name, `code` its ISO code. What the language lacks is taken from
+    the `fallback`, if there is one.
     """
 
-    def __init__(self, code: str, table: Mapping[str, object]) -> None:
+    def __init__(
+        self, code: str, table: Mapping[str, object], fallback: "Texts | None" = None
+    ) -> None:
         self.code = code
-        self.by_key = dict(_flat(table))
+        self.by_key: dict[str, str] = {} if fallback is None else dict(fallback.by_key)
+        self.by_key.update(_flat(table))
         self.name = self.by_key["language.name"]
-        marks = (self.by_key["language.thousands"], self.by_key["language.decimal"])
-        self._marks = str.maketrans(dict(zip(",.", marks, strict=True)))
+        marks = [self.by_key[f"language.{mark}"] for mark in ("thousands", "decimal", "byte")]
+        self._marks = str.maketrans(dict(zip(",.B", marks, strict=True)))
         self._one_below = int(self.by_key["language.one_below"])
 
     def __call__(self, key: str, **values: object) -> str:
@@ -58,15 +62,14 @@ def _flat(table: Mapping[str, object], prefix: str = "") -> list[tuple[str, str]
 
 def read_languages() -> dict[str, Texts]:
     """Return the texts of all languages by their codes, the fallback first."""
-    found = {
-        file.name.removesuffix(".toml"): file
+    tables = {
+        file.name.removesuffix(".toml"): tomllib.loads(file.read_text(encoding="utf-8"))
         for file in (files("bulkup.gui") / "texts").iterdir()
         if file.name.endswith(".toml")
     }
-    return {
-        code: Texts(code, tomllib.loads(found[code].read_text(encoding="utf-8")))
-        for code in sorted(found, key=lambda code: (code != FALLBACK, code))
-    }
+    fallback = Texts(FALLBACK, tables.pop(FALLBACK))
+    others = {code: Texts(code, tables[code], fallback) for code in sorted(tables)}
+    return {FALLBACK: fallback, **others}
 
 
 def choose(languages: Mapping[str, Texts], *, cookie: str, accepted: str) -> Texts:

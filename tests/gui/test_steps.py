@@ -271,10 +271,22 @@ async def test_a_fault_of_a_task_is_reported_and_ends_nothing_else(
         assert (await there.get("/")).status == 200
 
 
+async def test_the_language_is_that_of_the_browser(gui: Opens) -> None:
+    async with gui() as there:
+        page = await there.get("/sources", **{"Accept-Language": "tlh, fr-CH;q=0.9, de;q=0.8"})
+        assert '<html lang="fr">' in page.text
+        assert "Choisir des dossiers et des archives ZIP" in page.words
+
+
 async def test_the_language_is_chosen_by_a_form(gui: Opens) -> None:
     async with gui() as there:
         page = await there.post("/language", {"language": "en", "back": "/sources"})
         assert page.path == "/sources"
+        assert "Choose folders" in page.words
+        page = await there.get("/sources", **{"Accept-Language": "fr;q=0.5, de-CH"})
+        assert '<html lang="en">' in page.text  # the form's choice has precedence
+        page = await there.post("/language", {"language": "de", "back": "/sources"})
+        assert "Ordner und ZIP-Archive auswählen" in page.words
         page = await there.post("/language", {"language": "xx", "back": "//evil.example"})
         assert page.path == "/"
 
