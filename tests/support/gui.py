@@ -95,7 +95,7 @@ def gui(own_state: Path) -> Opens:
     @asynccontextmanager
     async def opened() -> AsyncIterator[Gui]:
         announced: list[str] = []
-        with fail_after(60):
+        with fail_after(300):  # a hang, not a slow machine
             async with (
                 serving(
                     parse_listen(":0"),
