@@ -66,6 +66,18 @@ async def test_the_preview_shows_the_albums_that_an_upload_makes(
         assert "3 albums; new: 0" in (await there.get("/albums")).words
 
 
+async def test_the_albums_of_the_gallery_appear_as_soon_as_they_are_listed(
+    gui: Opens, tmp_path: Path
+) -> None:
+    write_files(tmp_path, "1.jpg")
+    async with Sandbox(admin=ADMIN) as box, gui() as there:
+        await there.sign_in(box)
+        await there.post("/sources", {"add": [to_code(tmp_path)]})
+        page = await there.get("/albums")
+        assert 'id="listed" data-live' in page.text  # so the page refreshes it
+        assert "Sandbox (0)" in (await there.settled("/albums")).words
+
+
 async def test_albums_are_renamed_merged_dissolved_and_left_out(
     gui: Opens, tmp_path: Path
 ) -> None:
