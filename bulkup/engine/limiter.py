@@ -167,7 +167,7 @@ class Limiter:
                 await self._load_facts()
                 await self._report()
             while (wanted := self.pacing.wanted_workers) is not None:
-                if self.pacing.usual_s is None or (self._inside and not self._parallel_proof):
+                if not self.pacing.measured or (self._inside and not self._parallel_proof):
                     break  # until one photo is finished alone, or until the slots are free
                 await self._prove(wanted)
             if self._blocked and not self._inside:
@@ -204,7 +204,7 @@ class Limiter:
         """Whether no finish may begin before a proof: it is best made with all slots free."""
         if self.pacing.wanted_workers is None:
             return False
-        free = not self._inside and self.pacing.usual_s is not None
+        free = not self._inside and self.pacing.measured
         return free or not self._parallel_proof
 
     def _note_alive(self) -> None:

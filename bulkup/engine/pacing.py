@@ -2,7 +2,7 @@
 
 A run begins immediately, with one finish at a time. The limit then doubles while throughput grows,
 like TCP's slow start and Vector's adaptive concurrency, and settles where it stops growing. After
-an earlier run, workers are proven first, and the limit that was best then is used. Afterwards,
+an earlier run, the limit that was best then is used as soon as workers are proven. Afterwards,
 trials with one slot more or less, in turns, track the server, as BBR probes for bandwidth. The
 signal is throughput over several finishes, never a single slow one, as in Netflix' gradient
 limiter. The limit always stays below the number of workers that are proven.
@@ -23,7 +23,7 @@ STRETCH: Final = 2.5
 """… and must not make a finish take more than this many times as long as alone."""
 
 FIRST_SLOTS: Final = 4
-"""Slots to prove workers for at first, where no earlier run has found the best number."""
+"""Slots to prove workers for at first, at least: one try then proves all of a small pool."""
 
 FEWEST_PER_STEP: Final = 3
 """A step of the climb is judged from two finishes per slot, and at least this many."""
@@ -184,7 +184,7 @@ class Finishing:
             return
         self._known = known if known and known > 1 else None
         self.alone_s = alone_s
-        slots = min(self.most, self._known or FIRST_SLOTS)
+        slots = min(self.most, max(self._known or 0, FIRST_SLOTS))
         while unproven is not None and slots > 1 and workers_for(slots) >= unproven:
             slots -= 1
         if slots > self.ceiling:
@@ -209,6 +209,11 @@ class Finishing:
     def wanted_workers(self) -> int | None:
         """The workers to be proven before more slots are tried, None if no proof is needed."""
         return None if self._asked is None else workers_for(self._asked)
+
+    @property
+    def measured(self) -> bool:
+        """Whether a photo has been finished in this run."""
+        return bool(self._recent)
 
     @property
     def usual_s(self) -> float | None:

@@ -182,7 +182,7 @@ async def test_what_an_earlier_run_has_found_is_taken_up(
     rig.facts.update(known)
     await after(rig, times=3)
     assert [finishing for finishing, _ in rig.limits] == shown
-    assert rig.worker_counter.proofs[0] == 5
+    assert rig.worker_counter.proofs[0] == 6
 
 
 async def test_what_could_not_be_proven_holds_up_no_later_run() -> None:
