@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page
 
@@ -38,12 +37,6 @@ FOCUSED = """() => {
   }"""
 FITS = "document.documentElement.scrollWidth <= window.innerWidth"
 MOVING = "document.getAnimations().filter((a) => a.playState === 'running').length"
-
-
-@pytest.fixture(autouse=True)
-def short_lists(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the questions that count workers small, where no worker is counted anyway."""
-    monkeypatch.setattr("bulkup.piwigo.workers.MOST_LENGTH", 20_000)
 
 
 @asynccontextmanager

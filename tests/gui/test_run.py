@@ -35,12 +35,6 @@ ODD = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def short_lists(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the questions that count workers small, where no worker is counted anyway."""
-    monkeypatch.setattr("bulkup.piwigo.workers.MOST_LENGTH", 20_000)
-
-
 async def ready(there: Gui, box: Sandbox, folder: Path, **options: object) -> None:
     """Sign in, and choose the folder and album 1."""
     await there.sign_in(box)

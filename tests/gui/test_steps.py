@@ -18,12 +18,6 @@ __all__ = ["own_state"]
 ADMIN = ("admin", PASSWORD)
 
 
-@pytest.fixture(autouse=True)
-def short_lists(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the questions that count workers small, where no worker is counted anyway."""
-    monkeypatch.setattr("bulkup.piwigo.workers.MOST_LENGTH", 20_000)
-
-
 async def test_a_step_that_needs_another_leads_there(gui: Opens) -> None:
     async with gui() as there:
         page = await there.get("/checkup")

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pytest
 from playwright.async_api import Browser, Dialog, Page, expect
 
 from bulkup.sandbox import Sandbox
@@ -22,12 +21,6 @@ HOSTILE = (
     "{{ 7*7 }} %0a &lt;b&gt;",
     "😀",
 )
-
-
-@pytest.fixture(autouse=True)
-def short_lists(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the questions that count workers small, where no worker is counted anyway."""
-    monkeypatch.setattr("bulkup.piwigo.workers.MOST_LENGTH", 20_000)
 
 
 async def press(page: Page, name: str) -> None:
