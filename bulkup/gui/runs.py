@@ -1,6 +1,7 @@
 """The runs of the pages: an upload or a verification in the background, and what came of it."""
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
@@ -32,7 +33,7 @@ COUNTS: Final = (*listings.COUNTS, "skipped")
 NOTES: Final = 100
 
 
-class Run:
+class Run(ABC):
     """A run over the photos of a draft: call it once, as the task of a `Job`.
 
     `running` is whether it does; `aborted` is set to end it without finishing the photos in
@@ -77,8 +78,9 @@ class Run:
     async def _reporting(self) -> AsyncIterator[None]:
         yield
 
+    @abstractmethod
     async def _work(self) -> None:
-        raise NotImplementedError
+        """Do the work. Raises `BulkupError`."""
 
 
 class UploadRun(Run):
