@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
-from bulkup.api import FileOptions, UploadOptions, VerifyOptions
+from bulkup.api import FileOptions, UploadOptions, VerifyOptions, settings_of
 from bulkup.app.settings import Account
 from bulkup.errors import UsageError
 from bulkup.output.outputs import quoted
@@ -35,6 +35,15 @@ class Draft:
     account: Account = field(default_factory=lambda: Account(url=""))
     paths: tuple[Path, ...] = ()
     options: UploadOptions = field(default_factory=UploadOptions)
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether the options are valid together, and there are albums to upload to."""
+        try:
+            settings_of(self.options)
+        except UsageError:
+            return False
+        return True
 
     def arguments(self, command: str = "upload") -> list[str]:
         """Return the arguments of the command line that does the same."""

@@ -93,11 +93,7 @@ class Albums(Step):
     @property
     def done(self) -> bool:
         """Whether there are albums to upload to."""
-        try:
-            settings_of(self.session.draft.options)
-        except UsageError:
-            return False
-        return True
+        return self.session.draft.is_valid
 
     @property
     def running(self) -> bool:

@@ -99,11 +99,7 @@ class Options(Step):
     @property
     def done(self) -> bool:
         """Whether the options are valid together."""
-        try:
-            settings_of(self.session.draft.options)
-        except UsageError:
-            return False
-        return True
+        return self.session.draft.is_valid
 
     async def values(self, visit: Visit) -> Mapping[str, object]:
         """Return the fields, with what was typed if it was refused."""
