@@ -398,6 +398,16 @@ class Interrupted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Paused:
+    """The user paused the run: photos in flight are finished, no other photo is started."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed:
+    """The paused run continues."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AlbumChecked:
     """The final check of the gallery: `verified` photos have the right MD5 there.
 
@@ -524,6 +534,8 @@ Event = (
     | Noticed
     | TableMismatch
     | Interrupted
+    | Paused
+    | Resumed
     | AlbumChecked
     | ArrangementDiffers
     | Estimated

@@ -28,7 +28,14 @@ INDENT = 8  # cells for the word at the start of a line, before the text
 REFRESHING = ("refresh", "refresh-dry-run")
 DRY_RUNS = ("dry-run", "refresh-dry-run")
 
-STOPPING = "photos in flight are finished, no new one is started; Ctrl-C again aborts"
+DRAINING = "photos in flight are finished, no new one is started"
+CONTROLS = {
+    events.Interrupted: (("stop", WARNING), f"{DRAINING}; Ctrl-C again aborts"),
+    events.Paused: (("pause", WARNING), DRAINING),
+    events.Resumed: (("go on", GOOD), "the run continues"),
+}
+"""What the user has asked for."""
+
 
 VERDICTS = {
     events.Verdict.PRESENT: ("present", GOOD),
@@ -114,8 +121,8 @@ def event_line(
         case events.Retrying() if verbose or (retries and event.after_s):
             kind = ("again", WARNING)
             what = f"{event.path}: {event.reason}; in {time_text(event.after_s)}"
-        case events.Interrupted():
-            kind, what = ("stop", WARNING), STOPPING
+        case events.Interrupted() | events.Paused() | events.Resumed():
+            kind, what = CONTROLS[type(event)]
         case _:
             return None
     word, style = kind
@@ -173,6 +180,8 @@ def pace_words(state: RunState, now: float) -> list[str]:
     eta_s = state.eta_s(now)
     if state.interrupted:
         words.append("stopping")
+    elif state.paused:
+        words.append("paused")
     elif not state.scan_ended:
         words.append("still scanning")
     elif state.pending and eta_s is not None:

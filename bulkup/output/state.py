@@ -246,6 +246,7 @@ class RunState(events.Tally):
     started: float | None = None
     ended: float | None = None
     latest: float = 0.0
+    paused: bool = False
     scan_ended: bool = False
     estimated: events.Estimated | None = None
     takeout: events.TakeoutRead | None = None
@@ -332,7 +333,7 @@ class RunState(events.Tally):
 
     def eta_s(self, now: float) -> float | None:
         """Return the seconds left at the rate of the last minutes, None if that is unknown."""
-        if not self.scan_ended or self.interrupted or self.outage:
+        if not self.scan_ended or self.interrupted or self.paused or self.outage:
             return None
         photos = max(0, self.pending - len(self.active.arrived))
         waiting = max(0, photos - len(self.in_flight))
@@ -391,6 +392,13 @@ class RunState(events.Tally):
             case events.OutageEnded():
                 self.outage = None
                 self._pace.restart(now)
+            case events.Paused():
+                self.paused = True
+            case events.Resumed():
+                self.paused = False
+                self._pace.restart(now)
+            case events.Interrupted():
+                self.paused = False
             case events.LimitsChanged():
                 self.limits = event
             case events.BandwidthChanged():

@@ -131,7 +131,11 @@ async def test_it_shows_photos_on_their_way_what_became_of_others_and_what_holds
         there.emit(OutageBegan(reason="HTTP 503"))
         there.now = 62.0
         held = await there.look()
-        there.emit(events.OutageEnded(seconds=60), events.Interrupted())
+        there.emit(events.OutageEnded(seconds=60), events.Paused())
+        paused = await there.look()
+        there.emit(events.Resumed())
+        resumed = await there.look()
+        there.emit(events.Paused(), events.Interrupted())
         stopping = await there.look()
     reported = ("phase", "phase_words", "title", "photos", "limits")
     assert [seen[name] for name in reported] == [
@@ -155,8 +159,17 @@ async def test_it_shows_photos_on_their_way_what_became_of_others_and_what_holds
     first, second = held["in_flight"]
     assert (first["pace"], first["trouble"]) == ("again", "HTTP 500")
     assert second["pace"] == "waiting 1 min"
+    assert (paused["phase_words"], paused["tone"], paused["left"]) == (
+        "paused",
+        "warning",
+        "paused",
+    )
+    assert resumed["phase_words"] == "uploading"
     assert (stopping["phase"], stopping["outage"]) == ("stopping", "")
-    assert [line["kind"] for line in stopping["lines"]] == ["failed", "outage", "back", "stop"]
+    assert [line["kind"] for line in stopping["lines"]] == [
+        *("failed", "outage", "back", "pause", "go on", "pause", "stop"),
+    ]
+    assert "Ctrl-C" not in stopping["lines"][-1]["what"]
 
 
 async def test_a_hostile_name_is_plain_text_everywhere() -> None:

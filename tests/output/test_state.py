@@ -125,7 +125,7 @@ def test_all_failures_and_types_are_counted_and_only_the_first_are_kept() -> Non
     assert state.skipped_by_type[OTHER_TYPES] == 5
 
 
-def test_no_time_left_is_shown_before_the_end_of_the_scan_in_an_outage_or_when_stopping() -> None:
+def test_no_time_left_is_shown_while_it_scans_waits_pauses_or_stops() -> None:
     state = state_after(*starting("one.jpg", size=300, sent=100))
     assert state.eta_s(10.0) is None
     state.apply(ScanFinished(), 2.0)
@@ -136,8 +136,13 @@ def test_no_time_left_is_shown_before_the_end_of_the_scan_in_an_outage_or_when_s
     state.apply(events.OutageEnded(seconds=60.0), 64.0)
     state.apply(PhotoProgress(path=ONE, sent=200), 68.0)
     assert state.eta_s(68.0) == pytest.approx(4.0)  # of what is left, at 25 bytes a second
-    state.apply(events.Interrupted(), 68.0)
+    state.apply(events.Paused(), 68.0)
     assert state.eta_s(68.0) is None
+    state.apply(events.Resumed(), 100.0)
+    state.apply(PhotoProgress(path=ONE, sent=250), 104.0)
+    assert state.eta_s(104.0) == pytest.approx(4.0)  # the pause does not count
+    state.apply(events.Interrupted(), 104.0)
+    assert state.eta_s(104.0) is None
 
 
 def test_where_finishing_takes_the_time_it_is_photos_that_count() -> None:

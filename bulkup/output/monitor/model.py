@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from bulkup.events import Event, PhotoFinished, RunFailed
+from bulkup.events import Event, Interrupted, PhotoFinished, RunFailed
 from bulkup.output import phrases
 from bulkup.output.live import activity_words
 from bulkup.output.phrases import TONES
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MAX_ROWS: Final = 64
 
-Phase = Literal["connecting", "running", "stopping", "outage", "ended", "failed"]
+Phase = Literal["connecting", "running", "paused", "stopping", "outage", "ended", "failed"]
 Facts = Mapping[str, object]
 
 RUNNING: Final = {
@@ -32,6 +32,7 @@ RUNNING: Final = {
 PHASES: Final[Mapping[Phase, tuple[str, str]]] = {
     "connecting": ("connecting", ""),
     "running": ("running", ""),
+    "paused": ("paused", "warning"),
     "stopping": ("stopping", "warning"),
     "outage": ("server unavailable", "warning"),
     "failed": ("failed", "bad"),
@@ -46,7 +47,9 @@ def phase_of(state: RunState) -> Phase:
         return "outage"
     if state.run is None:
         return "connecting"
-    return "stopping" if state.interrupted else "running"
+    if state.interrupted:
+        return "stopping"
+    return "paused" if state.paused else "running"
 
 
 def facts(state: RunState, now: float, *, ended: bool = False) -> Facts:
@@ -127,7 +130,9 @@ def line_of(event: Event) -> Facts | None:
     if line is None:
         return None
     tone = TONES.get(line.style, "")
-    return {"kind": line.word, "tone": tone, "what": line.what, "hint": line.hint}
+    # no page has the terminal's keys
+    what = phrases.DRAINING if isinstance(event, Interrupted) else line.what
+    return {"kind": line.word, "tone": tone, "what": what, "hint": line.hint}
 
 
 LINES_KEPT: Final = 200

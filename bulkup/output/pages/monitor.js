@@ -35,7 +35,7 @@ function show(message) {
 
   setText("title", message.title || "bulkup");
   setText("manner", message.manner);
-  showPhase(message.phase_words, message.tone, !message.over);
+  showPhase(message.phase_words, message.tone, !message.over && message.phase !== "paused");
   setTextOrHide("outage", message.outage);
   const whole = message.share;
   document.title = `${whole === null ? message.phase_words : `${whole}%`} · ${message.title || "bulkup"}`;
