@@ -47,9 +47,14 @@ class RunCharts {
     this.live = live;
     this.samples = [];
     this.pointed = null; // the time at the pointer, from 0 to 1
+    this.boxes = new Map(); // svg → its size, as the browser reports it: to ask would force a layout
+    const resized = new ResizeObserver((entries) => {
+      for (const { target, contentRect } of entries) this.boxes.set(target, contentRect);
+      this.draw();
+    });
     const charts = live ? CHARTS.filter((chart) => chart.live !== false) : CHARTS;
     this.figures = charts.map((chart) => this.#figure(chart, container));
-    new ResizeObserver(() => this.draw()).observe(container);
+    for (const { figure } of this.figures) resized.observe(figure.querySelector("svg"));
   }
 
   show(samples) {
@@ -92,7 +97,7 @@ class RunCharts {
 
   #draw(chart, figure) {
     const svg = figure.querySelector("svg");
-    const { width, height } = svg.getBoundingClientRect();
+    const { width, height } = this.boxes.get(svg) ?? { width: 0 };
     if (!width) return;
     const all = this.samples;
     const shown = chart.of ? chart.of(all) : all;
