@@ -55,15 +55,20 @@ class Job:
         try:
             with scope:
                 await task()
-        except BulkupError as failure:
-            error = failure
-        except Exception as fault:
-            logging.getLogger(__name__).exception("a task has failed")
-            error = UsageError(
-                f"this is a fault of bulkup: {fault!r}",
-                hint="The terminal in which it runs shows the details: please report them.",
-            )
+        except Exception as fault:  # noqa: BLE001 (the page shows it)
+            error = failure_of(fault)
         finally:
             if self._scope is scope:  # no other task has replaced it
                 self._scope, self.error = None, error
             ended.set()
+
+
+def failure_of(fault: Exception) -> BulkupError:
+    """Return the error that a page shows for an exception; log one that is a fault of bulkup."""
+    if isinstance(fault, BulkupError):
+        return fault
+    logging.getLogger(__name__).error("a task has failed", exc_info=fault)
+    return UsageError(
+        f"this is a fault of bulkup: {fault!r}",
+        hint="The terminal in which it runs shows the details: please report them.",
+    )

@@ -36,6 +36,7 @@ class Renderer:
             finalize=lambda value: value if isinstance(value, Markup) else printable(str(value)),
         )
         environment.filters["lines"] = lambda text: escape(unicode_text(text))
+        environment.globals["ui"] = environment.get_template("macros.html").module
         self._templates: dict[str, Template] = {
             PurePath(name).stem: environment.get_template(name) for name in sources
         }

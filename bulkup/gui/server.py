@@ -263,12 +263,12 @@ async def serve(
         if browser is not None:
             session.tasks.start_soon(to_thread.run_sync, browser, address)
         await anext(signals)
-        if session.run.running:
+        if (run := session.running) is not None:
             say("Finishing the photos in flight. Ctrl-C again aborts them.")
-            session.request_stop()
+            run.end()
             async with anyio.create_task_group() as waiting:
                 waiting.start_soon(_cancel_after, signals, waiting.cancel_scope)
-                await session.run.wait()
+                await session.wait()
                 waiting.cancel_scope.cancel()
 
 

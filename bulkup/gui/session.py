@@ -9,11 +9,10 @@ from anyio import to_thread
 from anyio.abc import TaskGroup
 
 from bulkup.app.settings import Account
-from bulkup.engine.ports import Stop
 from bulkup.errors import UsageError
 from bulkup.gui.draft import Draft, DraftFile
 from bulkup.gui.jobs import Job
-from bulkup.gui.runs import Run, UploadRun, VerifyRun
+from bulkup.gui.runs import RehearsalRun, Run, UploadRun, VerifyRun
 from bulkup.output.monitor.server import Monitor
 from bulkup.piwigo.protocol import Offer
 
@@ -40,8 +39,8 @@ class Session:
     file and the environment: flags, each with its place. `save_profile` saves settings under a
     name, and returns the file.
     `unsaved` is why the draft could not be saved, `set_aside` where a file is that was no draft.
-    The `monitor` shows what `run` does: one task at a time that reads all photos, such as an
-    upload; `stop` ends it gracefully. `upload` and `verification` are the last ones.
+    One run at a time reads all photos; the last ones are `upload`, `verification` and `rehearsal`.
+    The `monitor` shows the upload.
     """
 
     tasks: TaskGroup
@@ -55,13 +54,13 @@ class Session:
     offer: Offer | None = None
     unsaved: str = ""
     set_aside: str = ""
-    run: Job = field(init=False)
-    stop: Stop = field(default_factory=Stop)
+    _run: Job = field(init=False)
     upload: UploadRun | None = None
     verification: VerifyRun | None = None
+    rehearsal: RehearsalRun | None = None
 
     def __post_init__(self) -> None:
-        self.run = self.job()
+        self._run = self.job()
 
     async def open(self) -> None:
         """Go on with the saved draft."""
@@ -84,24 +83,36 @@ class Session:
 
     def start(self, run: Run) -> None:
         """Start a run. Raises `UsageError` while another one is running."""
-        if self.run.running:
+        if (other := self.running) is not None:
             raise UsageError(
-                "another task is reading the photos",
+                f"{other.name} is running, which reads the same photos",
                 hint="Wait for its end, or stop it on its page.",
             )
-        if isinstance(run, UploadRun):
-            self.upload = run
-        elif isinstance(run, VerifyRun):
-            self.verification = run
-        self.stop = run.stop
-        self.run.start(run)
+        match run:
+            case UploadRun():
+                self.upload = run
+            case VerifyRun():
+                self.verification = run
+            case RehearsalRun():
+                self.rehearsal = run
+        self._run.start(run)
 
-    def request_stop(self) -> None:
-        """End what runs gracefully."""
-        self.stop.set()
-        for run in (self.upload, self.verification):
-            if run is not None and run.running:
-                run.interrupted()
+    @property
+    def running(self) -> Run | None:
+        """The run that runs now."""
+        runs = (self.upload, self.verification, self.rehearsal)
+        return next((run for run in runs if run is not None and run.running), None)
+
+    def abort(self) -> None:
+        """End what runs without finishing the photos in flight."""
+        if (run := self.running) is not None:
+            run.aborted = True
+            run.interrupted()
+            self._run.abort()
+
+    async def wait(self) -> None:
+        """Wait for the end of what runs."""
+        await self._run.wait()
 
     def job(self) -> Job:
         """Return a job, which ends with this process."""

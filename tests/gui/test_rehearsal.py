@@ -6,9 +6,12 @@ import anyio
 import pytest
 
 from bulkup.api import UploadOptions, upload
+from bulkup.app.settings import Account
 from bulkup.events import AlbumMade, Noticed, PhotoFailed
-from bulkup.gui.steps import rehearsal
-from bulkup.gui.steps.rehearsal import ALBUMS, FAILURES, NOTICES, Plan
+from bulkup.gui import runs
+from bulkup.gui.draft import Draft
+from bulkup.gui.runs import ALBUMS, NOTICES, RehearsalRun
+from bulkup.gui.steps.rehearsal import FAILURES
 from bulkup.gui.steps.sources import to_code
 from bulkup.sandbox import Sandbox
 from tests.support.commands import PASSWORD
@@ -74,7 +77,7 @@ async def test_the_rehearsal_shows_what_an_upload_would_do(gui: Opens, tmp_path:
         assert "0 photos to be sent" in page.words
 
 
-async def test_a_rehearsal_can_be_stopped(
+async def test_a_rehearsal_can_be_stopped_and_no_upload_runs_beside_it(
     gui: Opens, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_files(tmp_path, "a.jpg")
@@ -87,20 +90,24 @@ async def test_a_rehearsal_can_be_stopped(
         await anyio.sleep_forever()
         return report
 
-    monkeypatch.setattr(rehearsal, "upload", held)
+    monkeypatch.setattr(runs, "upload", held)
     async with Sandbox(admin=ADMIN) as box, gui() as there:
         await begin(there, box, tmp_path)
         await there.post("/rehearsal", {"do": "start"})
         await begun.wait()
         page = await there.get("/rehearsal")
         assert "1 of 1 photos compared" in page.words
-        page = await there.post("/rehearsal", {"do": "stop"})
-        assert "data-live" not in page.text
+        for path, what in (("/run", "start"), ("/report", "verify")):
+            page = await there.post(path, {"do": what})
+            assert page.status == 422
+            assert "a rehearsal is running, which reads the same photos" in page.words
+        await there.post("/rehearsal", {"do": "stop"})
+        page = await there.settled("/rehearsal")
         assert "has not come to its end" in page.words
-        there.session.run.start(anyio.sleep_forever)
-        page = await there.post("/rehearsal", {"do": "start"})
-        assert page.status == 422
-        assert "the same files as the run" in page.words
+        monkeypatch.setattr(runs, "upload", real)
+        await there.post("/run", {"do": "start"})
+        await there.settled("/run")
+        assert len(box.gallery.photos) == 1
 
 
 async def test_a_rehearsal_that_fails_says_why(gui: Opens, tmp_path: Path) -> None:
@@ -117,11 +124,11 @@ async def test_a_rehearsal_that_fails_says_why(gui: Opens, tmp_path: Path) -> No
 
 
 def test_a_plan_is_bounded() -> None:
-    plan = Plan()
+    plan = RehearsalRun(Account(url=""), Draft())
     for number in range(2000):
-        plan.add(AlbumMade(album=number + 1, name="x" * 9, parent=number or None))
-        plan.add(PhotoFailed(path=Path(f"/{number}.jpg"), size=1, reason="r", hint="h", code="c"))
-        plan.add(Noticed(message=str(number), hint=""))
+        plan.emit(AlbumMade(album=number + 1, name="x" * 9, parent=number or None))
+        plan.emit(PhotoFailed(path=Path(f"/{number}.jpg"), size=1, reason="r", hint="h", code="c"))
+        plan.emit(Noticed(message=str(number), hint=""))
     assert len(plan.albums) == ALBUMS
     assert plan.state.albums_made == 2000
     assert len(plan.notices) == NOTICES

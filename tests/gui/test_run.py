@@ -75,10 +75,10 @@ async def test_an_upload_runs_is_reported_verified_and_remembered(
         page = await there.get("/report")
         assert "It ran to its end. 6 uploaded" in page.words
         assert f"bulkup verify --url {box.url} --user admin --album 1" in page.words
-        table = (await there.get("/report/bulkup.csv")).text
+        table = (await there.get("/report/upload.csv")).text
         rows = list(csv.DictReader(io.StringIO(table.removeprefix("\ufeff"))))
         assert {row["outcome"] for row in rows} == {"uploaded"}
-        report = await there.get("/report/bulkup.html")
+        report = await there.get("/report/upload.html")
         assert report.headers["Content-Disposition"].startswith("attachment")
         assert "All 6 photos are in the gallery" in report.words
         assert PASSWORD not in report.text + table
@@ -95,6 +95,13 @@ async def test_an_upload_runs_is_reported_verified_and_remembered(
         assert "Not all is as it should be." in page.words
         assert "1 damaged in the gallery" in page.words
         assert "Delete photo 1 in the gallery" in page.words
+        table = (await there.get("/report/verification.csv")).text
+        rows = list(csv.DictReader(io.StringIO(table.removeprefix("\ufeff"))))
+        assert sorted(row["outcome"] for row in rows) == ["differing", *["present"] * 5]
+        report = await there.get("/report/verification.html")
+        assert "5 of 6 photos are present and intact" in report.words
+        assert "bulkup verify" in report.words
+        assert PASSWORD not in report.text + table
     async with gui() as there:  # after a restart, the ledger knows of it
         assert (await there.get("/history")).words.count("6 uploaded") == 1
 
@@ -107,7 +114,7 @@ async def test_an_upload_is_paused_resumed_and_stopped_and_goes_on_later(
 
         def pause() -> None:
             assert there.session.upload is not None
-            there.session.upload.stop.pause()
+            there.session.upload.pause()
 
         async with Sandbox(admin=ADMIN, faults=at_upload(2, pause)) as box:
             await ready(there, box, tmp_path, concurrency=1)
@@ -119,8 +126,10 @@ async def test_an_upload_is_paused_resumed_and_stopped_and_goes_on_later(
             await there.post("/run", {"do": "start"})  # from another tab
             assert there.session.upload is upload
             page = await there.post("/report", {"do": "verify"})
-            assert (page.status, "another task is reading" in page.words) == (422, True)
+            assert (page.status, "an upload is running" in page.words) == (422, True)
             assert page.values("do") == []
+            page = await there.post("/rehearsal", {"do": "start"})
+            assert (page.status, "an upload is running" in page.words) == (422, True)
             page = await there.get("/run")
             assert page.values("do") == ["resume", "stop"]
             await there.post("/run", {"do": "stop"})

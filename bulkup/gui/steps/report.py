@@ -15,6 +15,7 @@ from bulkup.events import FileNotMoved, PhotoChecked, PhotoFailed
 from bulkup.gui.runs import (
     COUNTS,
     Run,
+    UploadRun,
     VerifyRun,
     last_upload,
     open_failures,
@@ -30,6 +31,9 @@ GROUPS: Final = 30
 """Reasons that the page shows."""
 
 Problem = FileNotMoved | PhotoChecked | PhotoFailed
+DOWNLOADS: Final = {"upload": UploadRun.report, "verification": VerifyRun.report}
+"""The reports by the names of their downloads."""
+
 KEPT: Final = 1000
 """Files that it knows of, ten of each reason."""
 
@@ -74,16 +78,15 @@ class Report(Step):
             outcome: Outcome | None = outcome_of(upload)
         else:
             outcome = None if visit.live else await self._past()
-        files = await to_thread.run_sync(_downloads, session.file.folder)
+        downloads = await to_thread.run_sync(_downloads, session.file.folder)
         return {
             "upload": upload,
             "uploading": upload is not None and upload.running,
             "outcome": outcome,
-            "files": files,
+            "downloads": downloads,
             "verification": verification,
             "verified": outcome_of(verification) if verification else None,
-            "busy": session.run.running,
-            "fault": session.run.error if verification else None,
+            "busy": session.running is not None,
         }
 
     async def save(self, visit: Visit) -> str:
@@ -91,7 +94,7 @@ class Report(Step):
         session, what = self.session, visit.form.get("do")
         verification = session.verification
         if what == "stop" and verification is not None and verification.running:
-            session.run.abort()
+            session.abort()
         elif what == "again":
             self._check_ready()
             failed = await self._failed()
@@ -102,7 +105,8 @@ class Report(Step):
         elif what == "verify" and not (verification and verification.running):
             self._check_ready()
             if session.account is not None:
-                session.start(VerifyRun(session.account, session.draft))
+                folder = session.file.folder
+                session.start(VerifyRun(session.account, session.draft, folder=folder))
         return "/report"
 
     def arguments(self) -> Sequence[str]:
@@ -111,8 +115,10 @@ class Report(Step):
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Return the downloads."""
-        for file in report_files(self.session.file.folder):
-            yield web.get(f"/report/bulkup{file.suffix}", _download(file))
+        for name, report in DOWNLOADS.items():
+            for file in report_files(self.session.file.folder, report):
+                download = f"{name}{file.suffix}"
+                yield web.get(f"/report/{download}", _download(file, f"bulkup-{download}"))
 
     def _check_ready(self) -> None:
         if self.session.account is None:
@@ -168,16 +174,18 @@ def _past_outcome(options: UploadOptions, url: str) -> Outcome | None:
     )
 
 
-def _downloads(folder: Path) -> list[str]:
-    """Return the kinds of reports that there are."""
-    return [file.suffix[1:] for file in report_files(folder) if file.is_file()]
+def _downloads(folder: Path) -> dict[str, list[str]]:
+    """Return the kinds of files that there are of each report."""
+    return {
+        name: [file.suffix[1:] for file in report_files(folder, report) if file.is_file()]
+        for name, report in DOWNLOADS.items()
+    }
 
 
-def _download(file: Path) -> Handler:
+def _download(file: Path, name: str) -> Handler:
     async def send(_: web.Request) -> web.StreamResponse:
         if not await to_thread.run_sync(file.is_file):
             raise web.HTTPNotFound
-        name = f"bulkup-report{file.suffix}"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return web.FileResponse(file, headers=headers)
 

@@ -60,7 +60,6 @@ class RunStep(Step):
             "phase": phase_of(upload),
             "upload": upload,
             "failure": upload.state.run_failed if upload else None,
-            "fault": self.session.run.error if upload and not upload.state.run_failed else None,
             "past": None if upload or visit.live else await self._past(),
         }
 
@@ -71,15 +70,13 @@ class RunStep(Step):
             if what == "start":
                 start_upload(self.session)
         elif what == "pause":
-            upload.stop.pause()
+            upload.pause()
         elif what == "resume":
-            upload.stop.resume()
+            upload.resume()
         elif what == "stop":
-            self.session.request_stop()
+            upload.end()
         elif what == "abort":
-            upload.aborted = True
-            upload.interrupted()
-            self.session.run.abort()
+            self.session.abort()
         return "/run"
 
     async def _past(self) -> PastRun | None:
