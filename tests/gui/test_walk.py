@@ -1,14 +1,23 @@
 """The whole way through the pages in a browser, as somebody who makes mistakes goes it."""
 
+import re
+from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
+import pytest
 from playwright.async_api import Browser, Dialog, Page, expect
 
-from bulkup.sandbox import Sandbox
+from bulkup.engine.retry import Policy
+from bulkup.sandbox import Fault, Sandbox
+from tests.gui.test_accessibility import faults
+from tests.gui.test_run import ready
 from tests.support.browser import anyio_backend, browser, opened
-from tests.support.commands import PASSWORD
+from tests.support.commands import PASSWORD, Held
+from tests.support.faults import HookedFaults
 from tests.support.gui import Opens
-from tests.support.photos import write_files
+from tests.support.photos import write_files, write_photo
+from tests.support.runs import make_archive
 
 __all__ = ["anyio_backend", "browser"]
 
@@ -106,6 +115,123 @@ async def test_from_the_sign_in_to_the_plan(gui: Opens, browser: Browser, tmp_pa
         await expect(page.locator("#status")).to_contain_text("3 photos to be sent")
         assert "--private" in await page.locator("#command").inner_text()
         assert not box.gallery.photos
+
+
+async def watch_and_pause(page: Page, box: Held) -> None:
+    """Start the upload, load its page again, and pause it in another tab until it goes on."""
+    status, pill, rows = map(page.locator, ("#status", "#phase", "#rows > li"))
+    await press(page, "Start the upload")
+    await box.came.wait()
+    await expect(rows).to_have_count(1)
+    await expect(pill).to_have_text("uploading")
+    assert await faults(page) == []
+    await page.reload()
+    await expect(status).to_have_text("Uploading.")
+    await expect(rows).to_have_count(1)
+    other = await page.context.new_page()
+    await other.goto(page.url)
+    await expect(other.locator("#rows > li")).to_have_count(1)
+    await press(other, "Pause")
+    await expect(status).to_have_text("Paused: the photos in flight are being finished.")
+    await expect(pill).to_have_text("paused")
+    box.step()
+    await expect(status).to_have_text("Paused.")
+    await expect(page.locator("#idle")).to_be_visible()
+    assert len(box.gallery.photos) == 1
+    await press(page, "Go on")
+    await box.came.wait()
+    await expect(pill).to_have_text("uploading")
+    await expect(other.locator("#status")).to_have_text("Uploading.")
+    await other.close()
+
+
+async def lose_the_gallery(page: Page, box: Held, away: HookedFaults) -> None:
+    """Let the gallery be away during the upload."""
+    status = page.locator("#status")
+    away.on = True
+    box.go.set()
+    await expect(status).to_contain_text("The gallery does not answer.")
+    await expect(page.locator("#outage")).to_contain_text("unavailable")
+    await expect(page.locator("#phase")).to_have_text("server unavailable")
+    box.step()
+    away.on = False
+    await box.came.wait()
+    await expect(status).to_have_text("Uploading.")
+    await expect(page.locator("#outage")).to_be_hidden()
+
+
+async def stop_and_go_on(page: Page, box: Held) -> None:
+    """Stop the upload in order, and go on with it to its end."""
+    status = page.locator("#status")
+    await press(page, "Stop after the photos in flight")
+    await expect(status).to_contain_text("Stopping: ")
+    await expect(page.get_by_role("button", name="Stop at once")).to_be_visible()
+    box.go.set()
+    await expect(status).to_have_text("The upload was stopped.")
+    assert len(box.gallery.photos) == 3
+    await press(page, "Go on with the upload")
+    await expect(status).to_have_text("The upload has ended.")
+    await expect(page.locator("#summary")).to_contain_text(re.compile(r"3\s+uploaded"))
+
+
+async def report_and_verify(page: Page, failed: Path) -> None:
+    """Try the photo that failed again, verify all, and look at the history."""
+    status, failures = page.locator("#status"), page.locator(".group")
+    await press(page, "Next: Report")
+    await heading(page, "Report")
+    await expect(failures).to_contain_text(failed.name)
+    assert await page.locator("main img").count() == 0
+    assert await faults(page) == []
+    write_photo(failed, 7)
+    await press(page, "Try these again")
+    await heading(page, "Upload")
+    await expect(status).to_have_text("The upload has ended.")
+    await press(page, "Next: Report")
+    await expect(page.locator("main")).to_contain_text("1 uploaded")
+    await expect(failures).to_have_count(0)
+    await press(page, "Verify all photos")
+    await expect(status).to_have_text(
+        "All photos are in the gallery, in their albums, and undamaged."
+    )
+    async with page.expect_download() as started:
+        await page.locator("a[href='/report/verification.html']").click()
+    assert (await started.value).suggested_filename == "bulkup-verification.html"
+    await press(page, "History")
+    runs = page.locator(".runs > li")
+    tasks = ["Verification", "Upload", "Upload", "Upload"]
+    await expect(runs.locator("h3")).to_contain_text(tasks)
+    await expect(runs.last).to_contain_text("Stopped after")
+
+
+async def test_from_the_upload_to_the_history(
+    gui: Opens, browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bulkup.app.gallery.Policy", partial(Policy, ask_s=0.1, wait_s=0.05))
+    make_archive(tmp_path, count=6, names=6)
+    empty = tmp_path / f"{HOSTILE[0]}.jpg"
+    empty.touch()
+    away = HookedFaults(Fault("503"), on=False)
+    async with Held("pwg.images.uploadAsync", faults=away) as box, AsyncExitStack() as process:
+        there = await process.enter_async_context(gui())
+        await ready(there, box, tmp_path, concurrency=1, finishing=1)
+        async with opened(browser, there.announced[-1]) as (page, seen):
+            await page.goto(there.address + "/run")
+            await watch_and_pause(page, box)
+            await lose_the_gallery(page, box, away)
+            await stop_and_go_on(page, box)
+            assert len(box.gallery.photos) == 6
+            await report_and_verify(page, empty)
+            assert len(box.gallery.photos) == 7
+            # leaving a page ends the request of its live parts
+            assert [each for each in seen.errors if not each.endswith("net::ERR_ABORTED")] == []
+            # bulkup ends during an upload
+            write_photo(tmp_path / "late.jpg", 8)
+            box.step()
+            await page.goto(there.address + "/run")
+            await press(page, "Upload again")
+            await box.came.wait()
+            await process.aclose()
+            await expect(page.locator("#gone")).to_contain_text("bulkup does not answer.")
 
 
 async def test_hostile_names_are_only_text(gui: Opens, browser: Browser, tmp_path: Path) -> None:

@@ -160,8 +160,8 @@ def one_photo(folder: Path, name: str = "a.jpg") -> Path:
 class Held(Sandbox):
     """A sandbox that holds its answers to some methods, from the nth on, until `go` is set."""
 
-    def __init__(self, *methods: str, nth: int = 1) -> None:
-        super().__init__(admin=("admin", PASSWORD))
+    def __init__(self, *methods: str, nth: int = 1, faults: Faults | None = None) -> None:
+        super().__init__(admin=("admin", PASSWORD), faults=faults)
         self.came = anyio.Event()
         self.go = anyio.Event()
         self._methods = methods
@@ -170,6 +170,11 @@ class Held(Sandbox):
     async def __aexit__(self, *exc_info: object) -> None:
         self.go.set()
         await super().__aexit__(*exc_info)
+
+    def step(self) -> None:
+        """Release the answers that are held, and hold those to the next requests."""
+        self.go.set()
+        self.came, self.go = anyio.Event(), anyio.Event()
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         response = await super()._serve(request)
