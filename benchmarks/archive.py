@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from bulkup.engine.ports import Entry, State
+from bulkup.engine.ledger_port import Entry, State
 from bulkup.store.ledger import SqliteLedger
 
 HEAD = bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffc0000b080010001001011100")

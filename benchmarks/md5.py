@@ -20,8 +20,10 @@ from frame import Figure, cores, main, middle, tool, weigh
 from sender import photos_at, send, server_at
 from sink import sink
 
+from bulkup.engine.context import RunContext, Stop
 from bulkup.engine.executor import LocalExecutor
-from bulkup.engine.ports import Job, NoLedger, RunContext, Stop
+from bulkup.engine.job import Job
+from bulkup.engine.ledger_port import NoLedger
 from bulkup.engine.read import read_archive
 from bulkup.engine.retry import Policy, Recovery
 from bulkup.errors import PhotoError

@@ -32,7 +32,7 @@ from servers import MOST_PER_S, VIEWS_PER_S, Server, all_servers, some_servers
 from startup import run_bulkup
 
 from bulkup import __version__
-from bulkup.engine.ports import Fact
+from bulkup.engine.ledger_port import Fact
 from bulkup.store.ledger import SqliteLedger
 
 ENOUGH = 0.9

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         verify,
     )
     from bulkup.app.settings import Account
-    from bulkup.engine.ports import Stop
+    from bulkup.engine.context import Stop
     from bulkup.errors import BulkupError, RunError, UsageError
 
 __version__ = "0.1.0"
@@ -56,7 +56,7 @@ _HOMES = {
     "RefreshOptions": "api",
     "Report": "api",
     "RunError": "errors",
-    "Stop": "engine.ports",
+    "Stop": "engine.context",
     "UploadOptions": "api",
     "UsageError": "errors",
     "VerifyOptions": "api",

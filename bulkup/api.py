@@ -35,7 +35,7 @@ from bulkup.app.upload import upload_photos
 from bulkup.app.verify import verify_photos
 from bulkup.cluster import executor_from_flags
 from bulkup.engine.arrangement import Cover, Sort
-from bulkup.engine.ports import Stop
+from bulkup.engine.context import Stop
 from bulkup.errors import UsageError, check_range
 from bulkup.events import Event, PhotoChecked, PhotoFailed, Tally, Verdict
 from bulkup.source.cells import TableFile

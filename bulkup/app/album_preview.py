@@ -12,9 +12,9 @@ from bulkup.app.gallery import album_name, base_album, open_gallery
 from bulkup.app.settings import Account, UploadSettings
 from bulkup.app.sources import open_sources
 from bulkup.engine.albums import ROOT, AlbumPath, AlbumResolver, Albums
+from bulkup.engine.context import Stop
 from bulkup.engine.dry_run import DryRunGallery
 from bulkup.engine.pipeline import Plan, walk_of
-from bulkup.engine.ports import Stop
 from bulkup.engine.read import verdicts_on
 from bulkup.errors import PhotoError
 from bulkup.errors import local as local_failures

@@ -34,10 +34,11 @@ from bulkup.app.source_gallery import (
 from bulkup.app.upload import upload_photos
 from bulkup.engine.albums import ROOT, AlbumPath, Albums
 from bulkup.engine.arrangement import NOTHING
+from bulkup.engine.context import Stop, UploadContext
 from bulkup.engine.executor import Executor, LocalExecutor, discard
+from bulkup.engine.job import Job
 from bulkup.engine.members import IdSet
 from bulkup.engine.pipeline import Plan
-from bulkup.engine.ports import Job, Stop, UploadContext
 from bulkup.engine.retry import Recovery
 from bulkup.errors import (
     FormatRefused,

@@ -22,8 +22,8 @@ from anyio import to_thread
 from bulkup.app.gallery import credentials_of, transport_of
 from bulkup.app.settings import Account, DoctorSettings
 from bulkup.engine.chunksize import LEAST, MOST
+from bulkup.engine.ledger_port import IPTC_FACTS, Ledger, NoLedger, State
 from bulkup.engine.pacing import ceiling_for
-from bulkup.engine.ports import IPTC_FACTS, Ledger, NoLedger, State
 from bulkup.engine.retry import Policy, Recovery, Sleep
 from bulkup.errors import (
     BulkupError,

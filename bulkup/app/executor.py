@@ -9,9 +9,9 @@ from typing import Protocol
 from anyio import to_thread
 
 from bulkup.app.settings import Account
+from bulkup.engine.context import Stop
 from bulkup.engine.convert import open_converter
 from bulkup.engine.executor import Executor, LocalExecutor
-from bulkup.engine.ports import Stop
 from bulkup.engine.retry import Recovery
 from bulkup.errors import UsageError
 from bulkup.events import Emit

@@ -17,17 +17,11 @@ from bulkup.app.settings import (
     TaskSettings,
 )
 from bulkup.engine.albums import ROOT, Albums
+from bulkup.engine.context import RunContext, Stop
 from bulkup.engine.dry_run import FIRST_PLANNED
+from bulkup.engine.gallery_port import Access, GalleryReader, GalleryWriter
+from bulkup.engine.ledger_port import Ledger, NoLedger
 from bulkup.engine.limiter import MOST_COUNTED
-from bulkup.engine.ports import (
-    Access,
-    GalleryReader,
-    GalleryWriter,
-    Ledger,
-    NoLedger,
-    RunContext,
-    Stop,
-)
 from bulkup.engine.retry import Policy, Recovery, Sleep
 from bulkup.errors import (
     FailureKind,

@@ -13,7 +13,7 @@ import anyio
 from anyio import CancelScope
 from anyio.abc import TaskStatus
 
-from bulkup.engine.ports import Stop
+from bulkup.engine.context import Stop
 from bulkup.engine.retry import Sleep
 from bulkup.errors import BulkupError, count_text
 from bulkup.events import (

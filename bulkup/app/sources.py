@@ -11,7 +11,7 @@ from bulkup.app.settings import AlbumTarget
 from bulkup.app.table import Matching, open_table
 from bulkup.engine.albums import FolderAlbums, FurtherAlbums, Titles
 from bulkup.engine.arrangement import Arrangement, Marks
-from bulkup.engine.ports import Stop
+from bulkup.engine.context import Stop
 from bulkup.errors import RunError, UsageError
 from bulkup.errors import run as run_failures
 from bulkup.events import Emit, SkipReason

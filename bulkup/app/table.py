@@ -9,7 +9,7 @@ from typing import Final
 
 from anyio import to_thread
 
-from bulkup.engine.ports import Stop
+from bulkup.engine.context import Stop
 from bulkup.errors import count_text
 from bulkup.events import (
     Emit,

@@ -31,8 +31,9 @@ from bulkup.app.sources import open_sources
 from bulkup.engine import dry_run, pipeline
 from bulkup.engine.albums import Albums
 from bulkup.engine.chunksize import ChunkSize
+from bulkup.engine.context import Stop
 from bulkup.engine.dry_run import DryRunGallery
-from bulkup.engine.ports import IPTC_FACTS, Fact, Stop
+from bulkup.engine.ledger_port import IPTC_FACTS, Fact
 from bulkup.engine.retry import Sleep
 from bulkup.errors import UsageError
 from bulkup.events import BandwidthChanged, ChunkSizeChanged, Emit

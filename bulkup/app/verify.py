@@ -15,7 +15,7 @@ from bulkup.app.settings import Account, VerifySettings
 from bulkup.app.sources import open_sources
 from bulkup.engine import verify
 from bulkup.engine.albums import ROOT, AlbumResolver, Albums
-from bulkup.engine.ports import Stop
+from bulkup.engine.context import Stop
 from bulkup.errors import run as run_failures
 from bulkup.events import Emit
 from bulkup.source.cells import TableFile

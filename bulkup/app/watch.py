@@ -11,7 +11,7 @@ import anyio
 from anyio import CancelScope, to_thread
 
 from bulkup.app.runner import ErrorLimit, stop_on_signal
-from bulkup.engine.ports import Stop
+from bulkup.engine.context import Stop
 from bulkup.engine.retry import Sleep
 from bulkup.errors import BulkupError, ServerUnavailable, count_text, one_error
 from bulkup.events import Emit, Event, Interrupted, Noticed, RunFailed, RunStarted

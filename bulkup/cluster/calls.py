@@ -8,7 +8,8 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any, Final
 
-from bulkup.engine.ports import Job, UploadContext
+from bulkup.engine.context import UploadContext
+from bulkup.engine.job import Job
 from bulkup.errors import RunError
 from bulkup.events import Emit
 from bulkup.source.photos import Photo

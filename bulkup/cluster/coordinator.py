@@ -33,8 +33,9 @@ from bulkup.cluster.messages import (
 )
 from bulkup.cluster.scheduler import BatchLost, Cluster, ClusterAddress, open_cluster
 from bulkup.cluster.worker import join, leave
+from bulkup.engine.context import Stop, UploadContext
 from bulkup.engine.executor import LocalExecutor, NotStarted, discard
-from bulkup.engine.ports import Job, Stop, UploadContext
+from bulkup.engine.job import Job
 from bulkup.engine.retry import Recovery, Sleep
 from bulkup.errors import BulkupError, PhotoError, RunError, one_error
 from bulkup.errors import local as local_failures

@@ -28,9 +28,11 @@ from bulkup.app.gallery import open_gallery
 from bulkup.app.settings import Account
 from bulkup.cluster.messages import BEAT_S, LEASE_S, Invitation, Order, Outcome
 from bulkup.engine.chunksize import ChunkSize
+from bulkup.engine.context import UploadContext
 from bulkup.engine.executor import LocalExecutor, NotStarted
+from bulkup.engine.job import Job
+from bulkup.engine.ledger_port import Fact
 from bulkup.engine.pacing import Tail
-from bulkup.engine.ports import Fact, Job, UploadContext
 from bulkup.engine.retry import Recovery
 from bulkup.engine.upload import upload
 from bulkup.errors import AnswerLost, BulkupError, PhotoError

@@ -16,13 +16,8 @@ from typing import Final
 
 from anyio import to_thread
 
-from bulkup.engine.ports import (
-    Access,
-    AlbumInfo,
-    GalleryWriter,
-    Ledger,
-    NoLedger,
-)
+from bulkup.engine.gallery_port import Access, AlbumInfo, GalleryWriter
+from bulkup.engine.ledger_port import Ledger, NoLedger
 from bulkup.engine.retry import Recovery
 from bulkup.errors import (
     Blocked,

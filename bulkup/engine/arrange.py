@@ -16,15 +16,11 @@ from typing import Final, TypeVar
 
 from bulkup.engine.albums import Albums
 from bulkup.engine.arrangement import NOTHING, AlbumModel, Arrangement, Marks, Models, Sort
+from bulkup.engine.context import RunContext
+from bulkup.engine.gallery_port import AlbumDisplay, AlbumPhoto, GalleryWriter
+from bulkup.engine.job import Job
+from bulkup.engine.ledger_port import Unarranged
 from bulkup.engine.members import IdSet
-from bulkup.engine.ports import (
-    AlbumDisplay,
-    AlbumPhoto,
-    GalleryWriter,
-    Job,
-    RunContext,
-    Unarranged,
-)
 from bulkup.engine.retry import Recovery
 from bulkup.errors import BulkupError, Transient, count_text
 from bulkup.events import Event, Noticed, PhotoPresent, PhotoUploaded

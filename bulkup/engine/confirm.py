@@ -6,10 +6,11 @@ from functools import partial
 from itertools import chain, islice
 from typing import Final
 
+from bulkup.engine.context import RunContext, UploadContext
 from bulkup.engine.dedupe import Deduplicator
 from bulkup.engine.executor import Executor, NotStarted
+from bulkup.engine.job import Job
 from bulkup.engine.members import IdSet, list_members
-from bulkup.engine.ports import Job, RunContext, UploadContext
 from bulkup.engine.recorder import OutcomeRecorder
 from bulkup.engine.replace import check_replaced
 from bulkup.errors import BulkupError, NotOffered, PhotoError, Transient, count_text

@@ -12,8 +12,9 @@ from typing import ClassVar, Final
 import anyio
 from anyio import to_thread
 
+from bulkup.engine.context import UploadContext
 from bulkup.engine.executor import LocalExecutor, discard
-from bulkup.engine.ports import Job, UploadContext
+from bulkup.engine.job import Job
 from bulkup.engine.upload import CHANGED_TRIES
 from bulkup.errors import PhotoChanged, PhotoError, RunError, count_text
 from bulkup.errors import local as local_failures

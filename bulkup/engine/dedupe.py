@@ -11,8 +11,10 @@ from typing import Final
 import anyio
 
 from bulkup.engine.albums import AlbumResolver
+from bulkup.engine.context import RunContext
+from bulkup.engine.job import Job
+from bulkup.engine.ledger_port import State, Unarranged
 from bulkup.engine.members import AlbumMembers, IdSet, MembersByAlbum, list_members
-from bulkup.engine.ports import Job, RunContext, State, Unarranged
 from bulkup.engine.recorder import OutcomeRecorder, record_hashed
 from bulkup.engine.replace import ChangedFiles
 from bulkup.errors import (

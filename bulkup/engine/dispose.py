@@ -9,8 +9,9 @@ from typing import Final
 import anyio
 from anyio import to_thread
 
+from bulkup.engine.context import RunContext
 from bulkup.engine.executor import Executor
-from bulkup.engine.ports import Job, RunContext
+from bulkup.engine.job import Job
 from bulkup.errors import BulkupError, PhotoChanged, PhotoError, one_error
 from bulkup.errors import gallery as gallery_failures
 from bulkup.errors import local as local_failures

@@ -16,22 +16,16 @@ from anyio import to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from bulkup.engine.albums import Albums
+from bulkup.engine.context import RunContext
 from bulkup.engine.dedupe import Deduplicator
 from bulkup.engine.executor import Executor
 from bulkup.engine.formats import Content, Formats
+from bulkup.engine.gallery_port import GalleryReader
+from bulkup.engine.job import Job
+from bulkup.engine.ledger_port import Entry, Fact, Ledger, NoLedger, State
 from bulkup.engine.limiter import REMEMBERED_S
 from bulkup.engine.pacing import ceiling_for
 from bulkup.engine.pipeline import Plan, dedupe_stage, make_deduplicator, read_plan
-from bulkup.engine.ports import (
-    Entry,
-    Fact,
-    GalleryReader,
-    Job,
-    Ledger,
-    NoLedger,
-    RunContext,
-    State,
-)
 from bulkup.engine.recorder import OutcomeGuard, OutcomeRecorder
 from bulkup.errors import FormatRefused, one_error
 from bulkup.events import Emit, Estimated, Event, Noticed, PhotoNew, PhotoPresent, RunFinished

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import ClassVar, Protocol
 
-from bulkup.engine.ports import Job, UploadContext
+from bulkup.engine.context import UploadContext
+from bulkup.engine.job import Job
 from bulkup.engine.upload import CHANGED_TRIES, upload
 from bulkup.errors import BulkupError, PhotoChanged
 from bulkup.events import Emit, Event, PhotoHashing, PhotoUploaded

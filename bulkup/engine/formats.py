@@ -8,8 +8,10 @@ from typing import Final, Protocol
 import anyio
 from anyio import to_thread
 
+from bulkup.engine.context import RunContext, UploadContext
 from bulkup.engine.executor import Executor, NotStarted, discard
-from bulkup.engine.ports import Entry, Job, RunContext, State, UploadContext
+from bulkup.engine.job import Job
+from bulkup.engine.ledger_port import Entry, State
 from bulkup.engine.recorder import failure, present
 from bulkup.engine.replace import any_untouched
 from bulkup.errors import BulkupError, FormatRefused, FormatsOff, PhotoError, RunError, count_text

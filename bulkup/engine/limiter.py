@@ -12,8 +12,9 @@ from typing import Final, Protocol, TypeVar
 
 import anyio
 
+from bulkup.engine.job import Job
+from bulkup.engine.ledger_port import Fact, Ledger
 from bulkup.engine.pacing import Finishing, Outcome, Tail, ceiling_for, workers_for
-from bulkup.engine.ports import Fact, Job, Ledger
 from bulkup.engine.retry import Recovery
 from bulkup.errors import Outage, RateLimited, TimedOut, Unreachable
 from bulkup.events import Emit, LimitsChanged, Noticed

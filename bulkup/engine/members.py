@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing
 from typing import Final
 
-from bulkup.engine.ports import GalleryReader
+from bulkup.engine.gallery_port import GalleryReader
 from bulkup.errors import NotOffered
 
 KEPT_SIZE: Final = 32 * 1024**2

@@ -26,13 +26,15 @@ from bulkup.engine.arrange import Arranger
 from bulkup.engine.arrangement import NOTHING, Arrangement, Marks, Models
 from bulkup.engine.chunksize import ChunkSize
 from bulkup.engine.confirm import Confirmer
+from bulkup.engine.context import RunContext, Stop, UploadContext
 from bulkup.engine.dedupe import Deduplicator
 from bulkup.engine.dispose import Disposal
 from bulkup.engine.executor import Executor, NotStarted
 from bulkup.engine.formats import Formats, FormatUploader, MainOf, OriginalFormats
+from bulkup.engine.gallery_port import PhotoSender
+from bulkup.engine.job import Job
 from bulkup.engine.limiter import Limiter, WorkerCounter
 from bulkup.engine.pacing import Finishing
-from bulkup.engine.ports import Job, PhotoSender, RunContext, Stop, UploadContext
 from bulkup.engine.read import BATCH, ArchivePlan, Walk, batches, read_archive
 from bulkup.engine.recorder import OutcomeGuard, OutcomeRecorder, failure
 from bulkup.engine.replace import ChangedFiles

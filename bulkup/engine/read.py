@@ -20,8 +20,10 @@ from anyio import to_thread
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
+from bulkup.engine.context import RunContext
 from bulkup.engine.executor import Executor, NotStarted
-from bulkup.engine.ports import Entry, Job, RunContext, State
+from bulkup.engine.job import Job
+from bulkup.engine.ledger_port import Entry, State
 from bulkup.engine.retry import Sleep
 from bulkup.errors import PhotoError, one_error
 from bulkup.events import (

@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from bulkup.engine.ports import Entry, Job, Ledger, RunContext, State
+from bulkup.engine.context import RunContext
+from bulkup.engine.job import Job
+from bulkup.engine.ledger_port import Entry, Ledger, State
 from bulkup.errors import BulkupError, FailureMessage
 from bulkup.events import (
     Emit,

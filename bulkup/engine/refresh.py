@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from bulkup.engine.context import RunContext
 from bulkup.engine.executor import Executor
+from bulkup.engine.gallery_port import MetadataDifference, MetadataRefresher
+from bulkup.engine.job import Job
 from bulkup.engine.members import IdSet
-from bulkup.engine.ports import Job, MetadataDifference, MetadataRefresher, RunContext
 from bulkup.engine.read import ArchivePlan, examine
 from bulkup.engine.recorder import OutcomeGuard, checked, failure, record_hashed
 from bulkup.errors import BulkupError, PhotoGone, RunError

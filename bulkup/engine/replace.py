@@ -9,7 +9,10 @@ from pathlib import Path
 
 from anyio import to_thread
 
-from bulkup.engine.ports import Entry, Job, PhotoIdentity, RunContext, State
+from bulkup.engine.context import RunContext
+from bulkup.engine.gallery_port import PhotoIdentity
+from bulkup.engine.job import Job
+from bulkup.engine.ledger_port import Entry, State
 from bulkup.engine.recorder import OutcomeRecorder
 from bulkup.errors import (
     BulkupError,

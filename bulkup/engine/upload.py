@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 from bulkup.engine.chunksize import ChunkSize
-from bulkup.engine.ports import IPTC_FACTS, Fact, Job, Slot, Transfer, UploadContext
+from bulkup.engine.context import Slot, UploadContext
+from bulkup.engine.gallery_port import Transfer
+from bulkup.engine.job import Job
+from bulkup.engine.ledger_port import IPTC_FACTS, Fact
 from bulkup.errors import (
     AnswerLost,
     Blocked,

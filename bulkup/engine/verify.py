@@ -7,9 +7,11 @@ from functools import partial
 
 from bulkup.engine.albums import AlbumResolver
 from bulkup.engine.arrangement import NOTHING, Arrangement, Marks
+from bulkup.engine.context import RunContext
 from bulkup.engine.executor import Executor
+from bulkup.engine.gallery_port import Access
+from bulkup.engine.job import Job
 from bulkup.engine.members import AlbumMembers, IdSet, MembersByAlbum, list_members
-from bulkup.engine.ports import Access, Job, RunContext
 from bulkup.engine.read import ArchivePlan, examine
 from bulkup.engine.recorder import NO_FAILURE, OutcomeGuard, checked, record_hashed
 from bulkup.engine.verify_arrangement import ArrangementVerifier

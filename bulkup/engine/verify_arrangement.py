@@ -7,7 +7,8 @@ from functools import partial
 
 from bulkup.engine.arrange import COVER_NAMES, by_date, natural, order_of
 from bulkup.engine.arrangement import NOTHING, Arrangement, Marks
-from bulkup.engine.ports import Access, AlbumDisplay, AlbumInfo, AlbumPhoto, RunContext
+from bulkup.engine.context import RunContext
+from bulkup.engine.gallery_port import Access, AlbumDisplay, AlbumInfo, AlbumPhoto
 from bulkup.errors import BulkupError, FailureMessage, RunError
 from bulkup.errors import gallery as gallery_failures
 from bulkup.events import ArrangementDiffers, Event, PhotoChecked

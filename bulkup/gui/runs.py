@@ -14,7 +14,7 @@ from anyio import to_thread
 
 from bulkup.api import UploadOptions, upload, verify
 from bulkup.app.settings import Account, default_ledger
-from bulkup.engine.ports import Stop
+from bulkup.engine.context import Stop
 from bulkup.errors import BulkupError, UsageError
 from bulkup.events import (
     AlbumMade,

@@ -16,7 +16,7 @@ import anyio
 from anyio import to_thread
 from filelock import Timeout
 
-from bulkup.engine.ports import Entry, Fact, State, Unarranged
+from bulkup.engine.ledger_port import Entry, Fact, State, Unarranged
 from bulkup.errors import RunError
 from bulkup.errors import run as run_failures
 from bulkup.store.database import as_run_error, lock_of, open_database, transaction

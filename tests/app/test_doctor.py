@@ -14,7 +14,7 @@ import pytest
 
 from bulkup.app.doctor import EXAMPLES, OTHER_TYPES, TYPES_KEPT, estimate, examine
 from bulkup.app.settings import Account, DoctorSettings
-from bulkup.engine.ports import NoLedger
+from bulkup.engine.ledger_port import NoLedger
 from bulkup.engine.retry import Sleep
 from bulkup.output import doctor, findings
 from bulkup.output.findings import AccountFound, AddressFound, Check, Failed, LatencyFound, Mark

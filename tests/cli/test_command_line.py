@@ -325,6 +325,6 @@ def test_help_and_wrong_flags_load_nothing_that_they_do_not_need() -> None:
     loaded = subprocess.run(  # noqa: S603 (a constant)
         [sys.executable, "-c", code], capture_output=True, check=True, text=True
     )
-    assert {"asyncio", "aiohttp", "sqlite3", "bulkup.engine.ports"}.isdisjoint(
+    assert {"asyncio", "aiohttp", "sqlite3", "bulkup.engine.context"}.isdisjoint(
         loaded.stdout.split()
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bulkup.engine.ports import IPTC_FACTS
+from bulkup.engine.ledger_port import IPTC_FACTS
 from bulkup.sandbox import Sandbox
 from tests.support.commands import send
 from tests.support.embedded import FOLDER, iptc, write_jpeg

@@ -21,8 +21,9 @@ from bulkup.cluster.coordinator import executor_from
 from bulkup.cluster.messages import LEASE_S
 from bulkup.cluster.scheduler import cluster_address
 from bulkup.cluster.worker import open_account
+from bulkup.engine.context import Stop
 from bulkup.engine.executor import discard
-from bulkup.engine.ports import Fact, NoLedger, Stop
+from bulkup.engine.ledger_port import Fact, NoLedger
 from bulkup.engine.retry import Policy, Recovery
 from bulkup.errors import RunError
 from bulkup.events import LimitsChanged, PhotoUploaded

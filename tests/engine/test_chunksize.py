@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkup.engine.chunksize import GOOD_CHUNKS, LEAST, MOST, QUICK_S, SLOW_S, ChunkSize
-from bulkup.engine.ports import Fact, NoLedger
+from bulkup.engine.ledger_port import Fact, NoLedger
 from bulkup.events import ChunkSizeChanged, PhotoUploaded, Retrying
 from bulkup.sandbox import Fault, Faults, Sandbox
 from tests.support.galleries import uploads

@@ -11,7 +11,7 @@ import pytest
 from anyio import to_thread
 
 from bulkup import events
-from bulkup.engine.ports import Stop
+from bulkup.engine.context import Stop
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.source.disposal import Mover
 from bulkup.source.filters import Filters

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bulkup.engine.ports import IPTC_FACTS, Fact, NoLedger
+from bulkup.engine.ledger_port import IPTC_FACTS, Fact, NoLedger
 from bulkup.sandbox import Fault, Sandbox
 from bulkup.source.metadata import Labels
 from tests.support.embedded import dataset, iptc, write_jpeg

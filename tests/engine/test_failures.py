@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from bulkup import events
-from bulkup.engine.ports import Stop
+from bulkup.engine.context import Stop
 from bulkup.errors import RunError, one_error
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.source.filters import EVERYTHING, Filters, Listing

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from bulkup import events
-from bulkup.engine.ports import Stop
+from bulkup.engine.context import Stop
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.faults import Kind
 from bulkup.sandbox.versions import VERSIONS

@@ -10,7 +10,7 @@ import pytest
 
 from bulkup.engine.albums import ROOT
 from bulkup.engine.dedupe import CANT_LINK
-from bulkup.engine.ports import State
+from bulkup.engine.ledger_port import State
 from bulkup.events import (
     AlbumMade,
     FileSkipped,

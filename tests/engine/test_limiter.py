@@ -12,9 +12,9 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
+from bulkup.engine.ledger_port import Fact, NoLedger
 from bulkup.engine.limiter import Hold, Limiter
 from bulkup.engine.pacing import Finishing
-from bulkup.engine.ports import Fact, NoLedger
 from bulkup.engine.retry import Policy, Recovery
 from bulkup.errors import AnswerLost, Outage, RateLimited, TimedOut, Transient, Unreachable
 from bulkup.events import LimitsChanged, Noticed, OutageBegan, OutageEnded, PhotoUploaded

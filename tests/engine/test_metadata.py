@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bulkup.engine.ports import Stop
+from bulkup.engine.context import Stop
 from bulkup.events import PhotoFailed, PhotoPresent, PhotoUploaded
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.faults import Kind

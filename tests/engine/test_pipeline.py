@@ -10,7 +10,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from bulkup import events
-from bulkup.engine.ports import Stop
+from bulkup.engine.context import Stop
 from bulkup.engine.read import BATCH, LINGER, batches
 from bulkup.errors import RunError
 from bulkup.sandbox import Sandbox

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bulkup.engine.ports import Stop
+from bulkup.engine.context import Stop
 from bulkup.events import Noticed, PhotoFailed, PhotoPresent, PhotoUnfinished, PhotoUploaded
 from bulkup.sandbox import Fault, Sandbox
 from bulkup.sandbox.faults import Kind

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bulkup.engine.ports import State
+from bulkup.engine.ledger_port import State
 from bulkup.events import PhotoFailed, PhotoHashing, PhotoPresent, PhotoUploaded
 from bulkup.sandbox import Fault, Sandbox
 from tests.support.faults import HookedFaults

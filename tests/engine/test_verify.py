@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bulkup import events
 from bulkup.engine.albums import ROOT
-from bulkup.engine.ports import State
+from bulkup.engine.ledger_port import State
 from bulkup.errors import RunError
 from bulkup.events import Verdict
 from bulkup.sandbox import Fault, Faults, Sandbox

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from bulkup.app import upload
 from bulkup.app.settings import Account, AlbumTarget, MethodName, Timetable, UploadSettings
-from bulkup.engine.ports import Stop
+from bulkup.engine.context import Stop
 from bulkup.events import BandwidthChanged, Event, PhotoUploaded
 from bulkup.piwigo.multipart import LEAST, SLICE_S, Throttle
 from bulkup.sandbox import Sandbox

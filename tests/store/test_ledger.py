@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from bulkup.engine.ports import Entry, Fact, State, Unarranged
+from bulkup.engine.ledger_port import Entry, Fact, State, Unarranged
 from bulkup.errors import RunError
 from bulkup.source.photos import Photo
 from bulkup.store.database import SCHEMA

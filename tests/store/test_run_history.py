@@ -14,7 +14,7 @@ from typing import TypeVar
 import pytest
 from anyio import from_thread, to_thread
 
-from bulkup.engine.ports import Fact, State
+from bulkup.engine.ledger_port import Fact, State
 from bulkup.errors import RunError, UsageError
 from bulkup.store import run_history
 from bulkup.store.database import SCHEMA

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bulkup.engine.ports import Entry, State
+from bulkup.engine.ledger_port import Entry, State
 from bulkup.sandbox import Sandbox
 from bulkup.store.ledger import SqliteLedger
 from tests.support.runs import Outcome, run

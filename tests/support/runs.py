@@ -14,8 +14,9 @@ import anyio.lowlevel
 from bulkup.engine import pipeline, verify
 from bulkup.engine.albums import AlbumResolver, Albums, FolderAlbums, FurtherAlbums, Titles
 from bulkup.engine.chunksize import ChunkSize
+from bulkup.engine.context import RunContext, Stop
 from bulkup.engine.executor import Executor, LocalExecutor
-from bulkup.engine.ports import Ledger, NoLedger, RunContext, Stop
+from bulkup.engine.ledger_port import Ledger, NoLedger
 from bulkup.engine.retry import Policy, Recovery, Sleep
 from bulkup.events import (
     Event,

@@ -23,8 +23,9 @@ from bulkup.cluster.coordinator import Coordinator
 from bulkup.cluster.messages import Invitation, PathMap
 from bulkup.cluster.scheduler import Cluster
 from bulkup.cluster.worker import RunPlugin
+from bulkup.engine.context import Stop
 from bulkup.engine.executor import discard
-from bulkup.engine.ports import NoLedger, Stop
+from bulkup.engine.ledger_port import NoLedger
 from bulkup.engine.retry import Policy, Recovery
 from bulkup.events import Event, Noticed, PhotoUploaded
 from bulkup.piwigo.client import PiwigoServer
