@@ -34,7 +34,7 @@ from bulkup.app.settings import Account, Level, MethodName, UploadSettings
 from bulkup.app.upload import upload_photos
 from bulkup.app.verify import verify_photos
 from bulkup.cluster import executor_from_flags
-from bulkup.engine.arrangement import Cover, Sort
+from bulkup.engine.arrange_options import Cover, Sort
 from bulkup.engine.context import Stop
 from bulkup.errors import UsageError, check_range
 from bulkup.events import Event, PhotoChecked, PhotoFailed, Tally, Verdict

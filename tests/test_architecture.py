@@ -27,7 +27,7 @@ HOMES = {
     "platformdirs": {"app.settings", "cli.config"},
     "prometheus_client": {"output.monitor.metrics"},
     "rich": {"output"},
-    "send2trash": {"source.disposal"},
+    "send2trash": {"source.move"},
     "sqlite3": {"store"},
     "tomllib": {"cli.config", "gui.texts"},
     "watchfiles": {"source.watch"},

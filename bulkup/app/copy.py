@@ -33,7 +33,7 @@ from bulkup.app.source_gallery import (
 )
 from bulkup.app.upload import upload_photos
 from bulkup.engine.albums import ROOT, AlbumPath, Albums
-from bulkup.engine.arrangement import NOTHING
+from bulkup.engine.arrange_options import NOTHING
 from bulkup.engine.context import Stop, UploadContext
 from bulkup.engine.executor import Executor, LocalExecutor, discard
 from bulkup.engine.job import Job

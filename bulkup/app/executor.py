@@ -10,8 +10,7 @@ from anyio import to_thread
 
 from bulkup.app.settings import Account
 from bulkup.engine.context import Stop
-from bulkup.engine.convert import open_converter
-from bulkup.engine.executor import Executor, LocalExecutor
+from bulkup.engine.executor import Executor, LocalExecutor, open_converter
 from bulkup.engine.retry import Recovery
 from bulkup.errors import UsageError
 from bulkup.events import Emit

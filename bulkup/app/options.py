@@ -22,7 +22,7 @@ from bulkup.app.settings import (
     parse_duration,
     parse_size,
 )
-from bulkup.engine.arrangement import Arrangement, Cover, Sort
+from bulkup.engine.arrange_options import Arrangement, Cover, Sort
 from bulkup.errors import UsageError
 from bulkup.events import SkipReason
 from bulkup.source.cells import COLUMNS, TableFile

@@ -10,8 +10,7 @@ from bulkup.app.sources import open_sources
 from bulkup.engine import refresh
 from bulkup.engine.albums import ROOT, Albums
 from bulkup.engine.context import Stop
-from bulkup.engine.convert import ConvertingExecutor
-from bulkup.engine.executor import LocalExecutor
+from bulkup.engine.executor import ConvertingExecutor, LocalExecutor
 from bulkup.errors import RunError
 from bulkup.errors import run as run_failures
 from bulkup.events import Emit

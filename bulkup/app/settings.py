@@ -10,7 +10,7 @@ from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Final, Literal, Self, get_args
 
-from bulkup.engine.arrangement import NOTHING, Arrangement
+from bulkup.engine.arrange_options import NOTHING, Arrangement
 from bulkup.errors import UsageError, check_range
 from bulkup.source.metadata import LEVELS
 from bulkup.source.renames import Rename

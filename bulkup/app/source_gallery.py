@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from bulkup.app.settings import AlbumTarget
 from bulkup.engine.albums import ROOT, AlbumFolder, AlbumPath, Albums, FolderAlbums
-from bulkup.engine.arrangement import AlbumModel
+from bulkup.engine.arrange import AlbumModel
 from bulkup.engine.retry import Recovery
 from bulkup.errors import NotOffered, PhotoError, RunError, Transient, count_text
 from bulkup.errors import local as local_failures

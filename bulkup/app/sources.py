@@ -10,7 +10,8 @@ from bulkup.app.executor import nothing_stated
 from bulkup.app.settings import AlbumTarget
 from bulkup.app.table import Matching, open_table
 from bulkup.engine.albums import FolderAlbums, FurtherAlbums, Titles
-from bulkup.engine.arrangement import Arrangement, Marks
+from bulkup.engine.arrange import Marks
+from bulkup.engine.arrange_options import Arrangement
 from bulkup.engine.context import Stop
 from bulkup.errors import RunError, UsageError
 from bulkup.errors import run as run_failures

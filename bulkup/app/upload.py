@@ -40,9 +40,9 @@ from bulkup.events import BandwidthChanged, ChunkSizeChanged, Emit
 from bulkup.piwigo.client import PiwigoServer
 from bulkup.piwigo.multipart import Throttle
 from bulkup.source.cells import TableFile
-from bulkup.source.disposal import Mover, Trash
 from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.metadata import Labels, Metadata
+from bulkup.source.move import Mover, Trash
 from bulkup.source.scan import Found
 
 NO_LABELS = Labels()

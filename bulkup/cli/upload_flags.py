@@ -18,7 +18,7 @@ from bulkup.app.settings import (
     parse_duration,
 )
 from bulkup.cli.flags import RetryFlags, VerifyTableFlags, flag, flags, split_lines
-from bulkup.engine.arrangement import Cover, Sort
+from bulkup.engine.arrange_options import Cover, Sort
 from bulkup.errors import UsageError
 
 

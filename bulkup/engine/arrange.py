@@ -9,13 +9,14 @@ import unicodedata
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Final, TypeVar
 
 from bulkup.engine.albums import Albums
-from bulkup.engine.arrangement import NOTHING, AlbumModel, Arrangement, Marks, Models, Sort
+from bulkup.engine.arrange_options import NOTHING, Arrangement, Sort
 from bulkup.engine.context import RunContext
 from bulkup.engine.gallery_port import AlbumDisplay, AlbumPhoto, GalleryWriter
 from bulkup.engine.job import Job
@@ -36,6 +37,28 @@ MOST_LINKED: Final = 50
 
 NOTHING_SORTED: Final = "nothing was sorted: no album got photos"
 NOTHING_SORTED_HINT: Final = "--sort sorts only albums that get photos in the same run."
+
+
+Marks = Callable[[Path], tuple[int | None, bool]]
+"""Returns the rank that a table gives a photo, and whether it marks it as a cover."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlbumModel:
+    """How an album, 0 for the top level, is shown elsewhere; empty and 0 leave it as it is.
+
+    `photos` returns its photos in their order; may be repeated. `albums` are those inside it, in
+    theirs.
+    """
+
+    album: int
+    photos: Callable[[], Awaitable[Sequence[int]]]
+    cover: int = 0
+    albums: Sequence[int] = ()
+
+
+Models = Callable[[], Iterable[AlbumModel]]
+"""Returns how the albums of a run are to be shown, at its end."""
 
 
 class Arranger:

@@ -16,7 +16,7 @@ from bulkup.errors import BulkupError, PhotoChanged, PhotoError, one_error
 from bulkup.errors import gallery as gallery_failures
 from bulkup.errors import local as local_failures
 from bulkup.events import FileMoved, FileNotMoved, Noticed
-from bulkup.source.disposal import Mover, Trash
+from bulkup.source.move import Mover, Trash
 from bulkup.source.pairing import PairedFile
 from bulkup.source.photos import Photo, fingerprint
 

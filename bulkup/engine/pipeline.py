@@ -22,8 +22,8 @@ from bulkup.engine.albums import (
     FurtherAlbums,
     Titles,
 )
-from bulkup.engine.arrange import Arranger
-from bulkup.engine.arrangement import NOTHING, Arrangement, Marks, Models
+from bulkup.engine.arrange import Arranger, Marks, Models
+from bulkup.engine.arrange_options import NOTHING, Arrangement
 from bulkup.engine.chunksize import ChunkSize
 from bulkup.engine.confirm import Confirmer
 from bulkup.engine.context import RunContext, Stop, UploadContext
@@ -46,7 +46,7 @@ from bulkup.events import (
     PhotoUploaded,
     RunFinished,
 )
-from bulkup.source.disposal import Mover, Trash
+from bulkup.source.move import Mover, Trash
 from bulkup.source.pairing import PairedFile, paired
 from bulkup.source.scan import Found
 

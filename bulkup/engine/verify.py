@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from bulkup.engine.albums import AlbumResolver
-from bulkup.engine.arrangement import NOTHING, Arrangement, Marks
+from bulkup.engine.arrange import Marks
+from bulkup.engine.arrange_options import NOTHING, Arrangement
 from bulkup.engine.context import RunContext
 from bulkup.engine.executor import Executor
 from bulkup.engine.gallery_port import Access

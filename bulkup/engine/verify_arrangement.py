@@ -5,8 +5,8 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 
-from bulkup.engine.arrange import COVER_NAMES, by_date, natural, order_of
-from bulkup.engine.arrangement import NOTHING, Arrangement, Marks
+from bulkup.engine.arrange import COVER_NAMES, Marks, by_date, natural, order_of
+from bulkup.engine.arrange_options import NOTHING, Arrangement
 from bulkup.engine.context import RunContext
 from bulkup.engine.gallery_port import Access, AlbumDisplay, AlbumInfo, AlbumPhoto
 from bulkup.errors import BulkupError, FailureMessage, RunError

@@ -1,1 +1,1 @@
-"""The local archive: scan, filters, photos, sidecars, watching, disposal."""
+"""The local archive: scan, filters, photos, sidecars, watching, moving files away."""

@@ -9,7 +9,7 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from bulkup.engine import convert as executor
+from bulkup.engine import executor
 from bulkup.errors import PhotoError
 from bulkup.sandbox import Sandbox
 from bulkup.source import convert as source

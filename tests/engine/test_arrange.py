@@ -8,7 +8,7 @@ import pytest
 from anyio import to_thread
 
 from bulkup.engine import arrange as arrange_module
-from bulkup.engine.arrangement import Arrangement
+from bulkup.engine.arrange_options import Arrangement
 from bulkup.events import ArrangementDiffers, Noticed, PhotoUploaded
 from bulkup.piwigo import arrangement, ranks
 from bulkup.sandbox import Fault, Faults, Sandbox

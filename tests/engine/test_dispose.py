@@ -13,8 +13,8 @@ from anyio import to_thread
 from bulkup import events
 from bulkup.engine.context import Stop
 from bulkup.sandbox import Fault, Faults, Sandbox
-from bulkup.source.disposal import Mover
 from bulkup.source.filters import Filters
+from bulkup.source.move import Mover
 from tests.support.events import soon
 from tests.support.faults import HookedFaults
 from tests.support.galleries import calls, lock_out, photo_of, spoil

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bulkup.engine.arrangement import Arrangement
+from bulkup.engine.arrange_options import Arrangement
 from bulkup.events import ArrangementDiffers, PhotoChecked, RunFinished, Verdict
 from bulkup.piwigo import arrangement as arrangement_module
 from bulkup.sandbox import Fault, Faults, Sandbox

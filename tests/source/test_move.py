@@ -11,8 +11,8 @@ import pytest
 from anyio import CancelScope, from_thread, to_thread
 
 from bulkup.errors import PhotoChanged, PhotoError, UsageError
-from bulkup.source.disposal import Mover, _is_one_folder
 from bulkup.source.filters import Filters, Patterns, read_flag
+from bulkup.source.move import Mover, _is_one_folder
 from bulkup.source.photos import Photo
 from tests.support.disks import disk, protect
 from tests.support.walks import link, photo_at
