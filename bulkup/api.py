@@ -54,7 +54,7 @@ COPIED: Final = frozenset(
 """Options of an upload that copying from another Piwigo has, too."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: a class can inherit them from one base only
 class FileOptions:
     """Options of all runs that read files."""
 
@@ -80,7 +80,7 @@ class FileOptions:
     max_errors: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SourceOptions(FileOptions):
     """Options that `UploadOptions` and `RefreshOptions` share."""
 
@@ -96,8 +96,34 @@ class SourceOptions(FileOptions):
     keyword_paths: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UploadOptions(SourceOptions):
+@dataclass(frozen=True, kw_only=True)
+class AlbumOptions:
+    """Options of albums that `UploadOptions` and `VerifyOptions` share."""
+
+    album: int | str | None = None
+    tree: bool = False
+    unwrap: bool = False
+    underscores_to_spaces: bool = False
+    rename_album: str | Sequence[str] = ()
+    album_levels: int | None = None
+    private: bool = False
+    share_with: str | Sequence[str] = ()
+    album_for_tag: str | Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterOptions:
+    """Options of the Dask cluster."""
+
+    dask: str | None = None
+    map: str | Sequence[str] = ()
+    dask_tls_ca: StrPath | None = None
+    dask_tls_cert: StrPath | None = None
+    dask_tls_key: StrPath | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UploadOptions(ClusterOptions, AlbumOptions, SourceOptions):
     """Options of an upload, named like the flags of `bulkup upload` and with the same meaning.
 
     Sizes, rates, times and dates are numbers (bytes, bytes per second, seconds), `datetime`
@@ -117,16 +143,7 @@ class UploadOptions(SourceOptions):
     The output flags of the command line have no options here; use `on_event`.
     """
 
-    album: int | str | None = None
-    tree: bool = False
-    unwrap: bool = False
-    underscores_to_spaces: bool = False
-    rename_album: str | Sequence[str] = ()
-    album_levels: int | None = None
     create_albums: bool = False
-    private: bool = False
-    share_with: str | Sequence[str] = ()
-    album_for_tag: str | Sequence[str] = ()
 
     concurrency: int = 8
     finishing: int | Literal["auto"] = "auto"
@@ -146,14 +163,8 @@ class UploadOptions(SourceOptions):
     caddie: bool = False
     link: bool = False
 
-    dask: str | None = None
-    map: str | Sequence[str] = ()
-    dask_tls_ca: StrPath | None = None
-    dask_tls_cert: StrPath | None = None
-    dask_tls_key: StrPath | None = None
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class RefreshOptions(SourceOptions):
     """Options of `refresh`, named like the flags of `bulkup refresh` and with the same meaning.
 
@@ -169,36 +180,20 @@ class RefreshOptions(SourceOptions):
     concurrency: int = 8
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerifyOptions(FileOptions):
+@dataclass(frozen=True, kw_only=True)
+class VerifyOptions(ClusterOptions, AlbumOptions, FileOptions):
     """Options of `verify`, named like the flags of `bulkup verify` and with the same meaning.
 
     Without `album` and `tree`, the photos may be anywhere in the gallery. The others are explained
     for `UploadOptions`.
     """
 
-    album: int | str | None = None
-    tree: bool = False
-    unwrap: bool = False
-    underscores_to_spaces: bool = False
-    rename_album: str | Sequence[str] = ()
-    album_levels: int | None = None
-    album_for_tag: str | Sequence[str] = ()
-
     concurrency: int = 4
     quick: bool = False
-    private: bool = False
-    share_with: str | Sequence[str] = ()
     sort: Sort = "none"
     cover: Cover = "none"
     positions: bool = False
     convert: bool = False
-
-    dask: str | None = None
-    map: str | Sequence[str] = ()
-    dask_tls_ca: StrPath | None = None
-    dask_tls_cert: StrPath | None = None
-    dask_tls_key: StrPath | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -425,7 +420,7 @@ def _of(options: FileOptions, build: Callable[..., object]) -> dict[str, Any]:
     return {name: getattr(options, name) for name in names}
 
 
-def _executor_factory(options: UploadOptions | VerifyOptions) -> ExecutorFactory | None:
+def _executor_factory(options: ClusterOptions) -> ExecutorFactory | None:
     files = (options.dask_tls_ca, options.dask_tls_cert, options.dask_tls_key)
     tls = tuple(None if file is None else Path(file) for file in files)
     return executor_from_flags(options.dask, maps=_texts(options.map), tls=tls)
