@@ -13,6 +13,7 @@ batches of photos, which are Dask tasks, and send each outcome in a message on D
 """
 
 from collections.abc import Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -41,8 +42,8 @@ def executor_from_flags(
             hint="pip install 'bulkup[dask]', on the workers too",
         )
 
-    from bulkup.cluster.coordinator import executor_from  # noqa: PLC0415 (heavy)
+    from bulkup.cluster.coordinator import open_coordinator  # noqa: PLC0415 (heavy)
     from bulkup.cluster.messages import PathMap  # noqa: PLC0415 (heavy)
     from bulkup.cluster.scheduler import cluster_address  # noqa: PLC0415 (heavy)
 
-    return executor_from(cluster_address(dask, maps=PathMap(maps), tls=tls))
+    return partial(open_coordinator, cluster_address(dask, maps=PathMap(maps), tls=tls))

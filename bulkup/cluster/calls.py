@@ -24,6 +24,18 @@ MOST_FOLDERS: Final = 100_000
 _numbers = count(1)
 
 
+def resolve(
+    future: "asyncio.Future[Any]", value: object = None, *, error: Exception | None = None
+) -> None:
+    """Set the result of a future, or its error, unless it has one or was cancelled."""
+    if future.done():
+        return
+    if error is None:
+        future.set_result(value)
+    else:
+        future.set_exception(error)
+
+
 @dataclass(eq=False, slots=True, kw_only=True)
 class Call:
     """A photo to upload, or only to fingerprint if it has no job; `result` is set in the end.
@@ -57,11 +69,7 @@ class Call:
         """Set the result, unless there is one."""
         if isinstance(error, RunError):  # several calls may end with the same one
             error = type(error)(error.failure)
-        if not self.result.done():
-            if error is None:
-                self.result.set_result(value)
-            else:
-                self.result.set_exception(error)
+        resolve(self.result, value, error=error)
 
 
 class WorkQueue:

@@ -21,8 +21,8 @@ from anyio.abc import TaskGroup
 from distributed.client import ClosedClientError
 
 from bulkup import __version__
-from bulkup.app.executor import ExecutorFactory, RunSettings, no_limit, nothing_stated
-from bulkup.cluster.calls import Call, WorkQueue
+from bulkup.app.executor import RunSettings, no_limit, nothing_stated
+from bulkup.cluster.calls import Call, WorkQueue, resolve
 from bulkup.cluster.messages import (
     GONE_S,
     PEM_FILES,
@@ -77,11 +77,7 @@ UNFIT_S: Final = 300.0
 
 
 Try = asyncio.Future[tuple[Exception | None, int]]
-
-
-def _end(tried: Try, error: Exception | None = None, ask: int = 0) -> None:
-    if not tried.done():
-        tried.set_result((error, ask))
+"""A try to finish a photo: its error, or None, and the number of the request to answer then."""
 
 
 class _WorkerLost(Exception):
@@ -92,8 +88,7 @@ class _WorkerLost(Exception):
 class Member:
     """A worker in the run: its address, its topic and its calls.
 
-    `tries` are those of its calls that it has a slot to finish, each with the error of the try, or
-    None, and the number of the request to answer then.
+    `tries` are those of its calls that it has a slot to finish.
     `last_message_at` is when its last message arrived, `beat_at` the time of its last heartbeat,
     by its own clock. `open` counts its calls to fingerprint and to upload.
     """
@@ -177,11 +172,10 @@ class Coordinator:
                     "certificates (tls://).",
                 )
             )
-        there = await self._cluster.workers()
+        there: Sequence[str] | None = None
         with anyio.move_on_after(FIRST_S):
-            while not there:
+            while not (there := await self._cluster.workers()):
                 await anyio.sleep(LOOK_S)
-                there = await self._cluster.workers()
         if not there:
             raise RunError(run_failures.CLUSTER_EMPTY(address=self._cluster.address))
         self.machines = len(there)
@@ -300,13 +294,12 @@ class Coordinator:
             invitation = await to_thread.run_sync(self._invitation, address)
             with anyio.move_on_after(JOIN_S):
                 topic, reason = await self._cluster.run_on(address, join, invitation)
-        except (OSError, ClosedClientError) as error:
-            self._failed_joins[address] += 1
-            if self._failed_joins[address] < MOST_FAILED_JOINS:
-                return  # its connection may be back soon
-            reason = f"{type(error).__name__}: {error}"
         except Exception as error:  # noqa: BLE001 (whatever fails on the worker)
             reason = f"{type(error).__name__}: {error}"
+            if isinstance(error, OSError | ClosedClientError):
+                self._failed_joins[address] += 1
+                if self._failed_joins[address] < MOST_FAILED_JOINS:
+                    return  # its connection may be back soon
         finally:
             self._joining.discard(address)
         self._failed_joins.pop(address, None)
@@ -371,7 +364,7 @@ class Coordinator:
         calls, member.calls = member.calls, {}
         for number, over in member.tries.items():
             del calls[number]  # `_grant_slot` queues it again
-            _end(over, _WorkerLost())
+            resolve(over, error=_WorkerLost())
         self._tasks.start_soon(self._requeue, member, list(calls.values()))
 
     async def _requeue(self, member: Member, calls: Sequence[Call]) -> None:
@@ -427,7 +420,7 @@ class Coordinator:
                 call.take_content(content, md5)
                 self._tasks.start_soon(self._grant_slot, member, call, ask, alias)
             case "left", ask, number, error if number in member.tries:
-                _end(member.tries.pop(number), error, ask)
+                resolve(member.tries.pop(number), (error, ask))
             case "ledger", ask, number, *update if call := member.calls.get(number):
                 self._tasks.start_soon(self._update_ledger, member, call, ask, *update)
 
@@ -463,7 +456,7 @@ class Coordinator:
         del member.calls[call.number]
         member.open[call.job is not None] -= 1
         if over := member.tries.pop(call.number, None):
-            _end(over)
+            resolve(over, (None, 0))
         if outcome.unseen:
             self._queue.unseen(call, member.address, outcome.unseen)
             self._tasks.start_soon(self._requeue_unseen, call)
@@ -592,32 +585,32 @@ class Coordinator:
         )
 
 
-def executor_from(where: ClusterAddress) -> ExecutorFactory:
-    """Return a factory of executors that use the workers of a cluster."""
-
-    @asynccontextmanager
-    async def executor_factory(
-        run_settings: RunSettings, /, *, recovery: Recovery, emit: Emit, stop: Stop
-    ) -> AsyncIterator[Coordinator]:
-        async with open_cluster(where) as cluster, one_error(), anyio.create_task_group() as tasks:
-            coordinator = Coordinator(
-                cluster,
-                replace(
-                    run_settings,
-                    zips=[Path(where.maps.there(path)) for path in run_settings.zips],
-                ),
-                maps=where.maps,
-                tasks=tasks,
-                recovery=recovery,
-                emit=emit,
-                stop=stop,
-            )
-            try:
-                await coordinator.start()
-                yield coordinator
-            finally:
-                with CancelScope(shield=True):
-                    await coordinator.close()
-            tasks.cancel_scope.cancel()
-
-    return executor_factory
+@asynccontextmanager
+async def open_coordinator(
+    where: ClusterAddress,
+    run_settings: RunSettings,
+    /,
+    *,
+    recovery: Recovery,
+    emit: Emit,
+    stop: Stop,
+) -> AsyncIterator[Coordinator]:
+    """Open the executor that uses the workers of a cluster. Raises `RunError`."""
+    zips = [Path(where.maps.there(path)) for path in run_settings.zips]
+    async with open_cluster(where) as cluster, one_error(), anyio.create_task_group() as tasks:
+        coordinator = Coordinator(
+            cluster,
+            replace(run_settings, zips=zips),
+            maps=where.maps,
+            tasks=tasks,
+            recovery=recovery,
+            emit=emit,
+            stop=stop,
+        )
+        try:
+            await coordinator.start()
+            yield coordinator
+        finally:
+            with CancelScope(shield=True):
+                await coordinator.close()
+        tasks.cancel_scope.cancel()

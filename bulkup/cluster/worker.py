@@ -26,6 +26,7 @@ from bulkup import __version__
 from bulkup.app.credentials import with_secrets
 from bulkup.app.gallery import open_gallery
 from bulkup.app.settings import Account
+from bulkup.cluster.calls import resolve
 from bulkup.cluster.messages import BEAT_S, LEASE_S, Invitation, Order, Outcome
 from bulkup.engine.chunksize import ChunkSize
 from bulkup.engine.context import UploadContext
@@ -257,11 +258,7 @@ class RunPlugin(WorkerPlugin):  # type: ignore[misc]
         for item in pickle.loads(message) if isinstance(message, bytes) else ():  # noqa: S301
             match item:
                 case "answer", number, error if number in self._asked:
-                    answer = self._asked[number]
-                    if error is not None and not answer.done():
-                        answer.set_exception(error)
-                    elif not answer.done():
-                        answer.set_result(None)
+                    resolve(self._asked[number], error=error)
                 case "state", answered_at, limit, held, stop:
                     self._answered_at = max(self._answered_at, answered_at)
                     self._limit, self._stop = limit, stop

@@ -17,7 +17,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 from distributed import Scheduler, Worker
 
-from bulkup.cluster.coordinator import executor_from
+from bulkup.cluster.coordinator import open_coordinator
 from bulkup.cluster.messages import LEASE_S
 from bulkup.cluster.scheduler import cluster_address
 from bulkup.cluster.worker import open_account
@@ -283,8 +283,8 @@ async def test_a_scheduler_that_stays_away_ends_the_run_with_its_message(
         recovery = Recovery(Policy(), emit=discard, probe=checkpoint)
 
         async def upload() -> None:
-            async with executor_from(where)(
-                settings(box.url), recovery=recovery, emit=discard, stop=Stop()
+            async with open_coordinator(
+                where, settings(box.url), recovery=recovery, emit=discard, stop=Stop()
             ) as executor:
                 await worker.close(timeout=1)
                 await scheduler.close()
