@@ -27,6 +27,7 @@ from bulkup.app.options import (
     build_settings,
     build_table,
     build_verify,
+    texts_of,
 )
 from bulkup.app.refresh import refresh_photos
 from bulkup.app.runner import ErrorLimit
@@ -398,7 +399,7 @@ def settings_of(options: UploadOptions) -> UploadSettings:
 
 def filters_of(options: FileOptions) -> Filters:
     """Return the checked filters of the options; reads files. Raises `UsageError`."""
-    patterns = _texts(options.patterns)
+    patterns = texts_of(options.patterns)
     rules = tuple(read_lines("\n".join(patterns), file="patterns"))
     only = bool(patterns) and patterns[0].startswith("!")
     return build_filters(patterns=Patterns(rules, only=only), **_of(options, build_filters))
@@ -423,11 +424,7 @@ def _of(options: FileOptions, build: Callable[..., object]) -> dict[str, Any]:
 def _executor_factory(options: ClusterOptions) -> ExecutorFactory | None:
     files = (options.dask_tls_ca, options.dask_tls_cert, options.dask_tls_key)
     tls = tuple(None if file is None else Path(file) for file in files)
-    return executor_from_flags(options.dask, maps=_texts(options.map), tls=tls)
-
-
-def _texts(value: str | Sequence[str]) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(value)
+    return executor_from_flags(options.dask, maps=texts_of(options.map), tls=tls)
 
 
 async def _upload_task(options: UploadOptions, only: Collection[StrPath] | None) -> Task:

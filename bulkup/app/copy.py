@@ -69,7 +69,7 @@ from bulkup.piwigo.originals import Original
 from bulkup.piwigo.protocol import AlbumPhoto
 from bulkup.source.metadata import Labels, Metadata
 from bulkup.source.pairing import PairedFile
-from bulkup.source.photos import Photo
+from bulkup.source.photos import Photo, ending_of
 from bulkup.source.scan import Found, Skipped, Unreadable
 
 T = TypeVar("T")
@@ -389,7 +389,7 @@ class SourcePhotos:
             found[photo_id] = Unreadable(folder, error.failure)
             return
         path = folder / _file_name(original)
-        if endings is not None and path.suffix[1:].lower() not in endings:
+        if endings is not None and ending_of(path) not in endings:
             found[photo_id] = Skipped(path, original.size, SkipReason.TYPE)
             return
         self._known[path] = replace(original, md5="") if self._ignore_md5 else original

@@ -7,6 +7,7 @@ the gallery computes missing MD5s.
 import math
 import os
 import statistics
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
@@ -16,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, TypeVar
 
+import anyio
 import anyio.lowlevel
 from anyio import to_thread
 
@@ -46,7 +48,7 @@ from bulkup.piwigo.protocol import Offer, Status
 from bulkup.piwigo.transport import is_local
 from bulkup.source.files import on_disk
 from bulkup.source.filters import EVERYTHING, Filters
-from bulkup.source.photos import Photo
+from bulkup.source.photos import Photo, ending_of
 from bulkup.source.scan import Found, Skipped, Unreadable, find
 from bulkup.store.ledger import SqliteLedger
 
@@ -90,9 +92,9 @@ async def examine(
     settings: DoctorSettings,
     filters: Filters = EVERYTHING,
     on_finding: OnFinding,
-    clock: Callable[[], float],
-    wall_clock: Callable[[], float],
-    sleep: Sleep,
+    clock: Callable[[], float] = time.monotonic,
+    wall_clock: Callable[[], float] = time.time,
+    sleep: Sleep = anyio.sleep,
 ) -> None:
     """Run all checks. `wall_clock` returns seconds since 1970."""
 
@@ -536,7 +538,7 @@ class Estimate:
                 self.unreadable += 1
                 self._add_example(found.path, found.reason_text)
             case Skipped(reason=SkipReason.TYPE):
-                kind = found.path.suffix[1:].lower()
+                kind = ending_of(found.path)
                 if kind not in self.types and len(self.types) >= TYPES_KEPT:
                     kind = OTHER_TYPES
                 self.types[kind] += 1

@@ -60,10 +60,10 @@ def build_albums(
         unwrap=unwrap,
         spaces=underscores_to_spaces,
         levels=album_levels,
-        renames=tuple(read_rename(rule, flag="--rename-album") for rule in _texts(rename_album)),
+        renames=tuple(read_rename(rule, flag="--rename-album") for rule in texts_of(rename_album)),
         private=private,
-        share_with=_texts(share_with),
-        by_tag=tuple(_tag_album(rule) for rule in _texts(album_for_tag)),
+        share_with=texts_of(share_with),
+        by_tag=tuple(_tag_album(rule) for rule in texts_of(album_for_tag)),
     )
 
 
@@ -200,7 +200,7 @@ def build_verify(
         concurrency=concurrency,
         quick=quick,
         private=private,
-        share_with=_texts(share_with),
+        share_with=texts_of(share_with),
         arrangement=Arrangement(sort=sort, cover=cover),
         positions=positions,
         convert=convert,
@@ -277,7 +277,7 @@ def build_labels(
     keyword_paths: bool = False,
 ) -> Labels:
     """Return the checked labels. Raises `UsageError`."""
-    tags = _texts(tag)
+    tags = texts_of(tag)
     if not all(text.strip() for text in tags):
         raise UsageError("--tag is empty", hint="Give a name, such as --tag holidays.")
     return Labels(
@@ -299,7 +299,7 @@ def build_table(
     *, metadata: str | os.PathLike[str] | None = None, metadata_map: str | Sequence[str] = ()
 ) -> TableFile | None:
     """Return the checked table of metadata, None if there is none. Raises `UsageError`."""
-    texts = _texts(metadata_map)
+    texts = texts_of(metadata_map)
     if metadata is None:
         if texts:
             raise UsageError("--metadata-map requires --metadata", hint="Give both, or neither.")
@@ -336,7 +336,7 @@ def parse_takeout_skip(kinds: str | Sequence[str]) -> frozenset[SkipReason]:
     return frozenset(known[name] for name in names)
 
 
-def _texts(value: str | Sequence[str]) -> tuple[str, ...]:
+def texts_of(value: str | Sequence[str]) -> tuple[str, ...]:
     """Return the values of an option that is a text or several."""
     return (value,) if isinstance(value, str) else tuple(value)
 

@@ -14,7 +14,6 @@ from anyio import CancelScope
 from anyio.abc import TaskStatus
 
 from bulkup.engine.context import Stop
-from bulkup.engine.retry import Sleep
 from bulkup.errors import BulkupError, count_text
 from bulkup.events import (
     Emit,
@@ -83,14 +82,7 @@ class Task(Protocol):
 class Examination(Protocol):
     """The doctor with its settings."""
 
-    async def __call__(
-        self,
-        *,
-        on_finding: OnFinding,
-        clock: Callable[[], float],
-        wall_clock: Callable[[], float],
-        sleep: Sleep,
-    ) -> None:
+    async def __call__(self, *, on_finding: OnFinding) -> None:
         """Run it."""
 
 
@@ -158,9 +150,7 @@ async def _run_doctor(report: DoctorReport, examination: Examination) -> bool:
     """Return True if it ran to its end, False if it was interrupted."""
     async with anyio.create_task_group() as tasks:
         await tasks.start(_cancel_on_signal, tasks.cancel_scope)
-        await examination(
-            on_finding=report.add, clock=time.monotonic, wall_clock=time.time, sleep=anyio.sleep
-        )
+        await examination(on_finding=report.add)
         tasks.cancel_scope.cancel()
         return True
     return False

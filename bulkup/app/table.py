@@ -24,7 +24,7 @@ from bulkup.events import (
 from bulkup.source.cells import TableFile
 from bulkup.source.filters import Filters
 from bulkup.source.pairing import COMPANIONS
-from bulkup.source.photos import Photo
+from bulkup.source.photos import Photo, ending_of
 from bulkup.source.scan import find
 from bulkup.source.table import Table
 
@@ -109,7 +109,7 @@ class Matching:
         skipped = isinstance(outcome, FileSkipped)
         rows = self._table.rows_of(outcome.path)
         if not rows:
-            needless = outcome.path.suffix[1:].lower() in self._needless
+            needless = ending_of(outcome.path) in self._needless
             if not skipped and not needless:
                 self._without_row.add(str(outcome.path))
                 self._emit(

@@ -17,7 +17,7 @@ from bulkup.app.credentials import (
     read_password,
     variable_of,
 )
-from bulkup.app.settings import Account, Caution, default_ledger, parse_duration, require
+from bulkup.app.settings import Account, Caution, require
 from bulkup.cli.config import Layer, open_to_others, plain_secret, read_layers
 from bulkup.source.metadata import FIELDS_TEXT, Labels
 
@@ -280,16 +280,6 @@ class RetryFlags:
     no_ledger: Annotated[
         bool, flag("Use no ledger: hash every file and ask the server about each.")
     ] = False
-
-    @property
-    def patience_s(self) -> float:
-        """The patience in seconds. Raises `UsageError`."""
-        return parse_duration(self.patience, flag="--patience")
-
-    @property
-    def file(self) -> Path | None:
-        """The ledger file, None for no ledger."""
-        return None if self.no_ledger else self.ledger or default_ledger()
 
 
 @flags("Titles and tags")

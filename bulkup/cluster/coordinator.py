@@ -22,7 +22,6 @@ from distributed.client import ClosedClientError
 
 from bulkup import __version__
 from bulkup.app.executor import RunSettings, no_limit, nothing_stated
-from bulkup.cluster.calls import Call, WorkQueue, resolve
 from bulkup.cluster.messages import (
     GONE_S,
     PEM_FILES,
@@ -31,6 +30,7 @@ from bulkup.cluster.messages import (
     Outcome,
     PathMap,
 )
+from bulkup.cluster.queue import Call, WorkQueue, resolve
 from bulkup.cluster.scheduler import BatchLost, Cluster, ClusterAddress, open_cluster
 from bulkup.cluster.worker import join, leave
 from bulkup.engine.context import Stop, UploadContext
@@ -172,10 +172,11 @@ class Coordinator:
                     "certificates (tls://).",
                 )
             )
-        there: Sequence[str] | None = None
+        there = await self._cluster.workers()
         with anyio.move_on_after(FIRST_S):
-            while not (there := await self._cluster.workers()):
+            while not there:
                 await anyio.sleep(LOOK_S)
+                there = await self._cluster.workers()
         if not there:
             raise RunError(run_failures.CLUSTER_EMPTY(address=self._cluster.address))
         self.machines = len(there)

@@ -14,6 +14,7 @@ from typing import Final
 from bulkup.app.executor import RunSettings
 from bulkup.errors import UsageError
 from bulkup.events import PhotoUploaded
+from bulkup.source.files import absolute
 from bulkup.source.metadata import Metadata
 from bulkup.source.zone import Transitions
 
@@ -101,20 +102,20 @@ class PathMap:
 
     def there(self, path: Path) -> str:
         """Return a file's path on the workers; the deepest mapped folder decides."""
-        absolute = Path(os.path.normpath(Path(self._folder, path)))  # resolves .., keeps links
+        full = Path(os.path.normpath(Path(self._folder, path)))  # resolves .., keeps links
         for here, there in self._pairs:
-            if absolute.is_relative_to(here):
-                rest = absolute.relative_to(here)
+            if full.is_relative_to(here):
+                rest = full.relative_to(here)
                 windows = "\\" in there and "/" not in there
                 return str((PureWindowsPath if windows else PurePosixPath)(there, *rest.parts))
-        return str(absolute)
+        return str(full)
 
 
 def _pair(text: str) -> tuple[Path, str]:
     here, sign, there = text.partition("=")
     if not (sign and here.strip() and there.strip()):
         raise UsageError(f"--map “{text}” does not name two folders", hint=HINT)
-    return Path(os.path.abspath(here)), there  # noqa: PTH100
+    return Path(absolute(here)), there
 
 
 def _depth(pair: tuple[Path, str]) -> int:

@@ -26,8 +26,8 @@ from bulkup import __version__
 from bulkup.app.credentials import with_secrets
 from bulkup.app.gallery import open_gallery
 from bulkup.app.settings import Account
-from bulkup.cluster.calls import resolve
 from bulkup.cluster.messages import BEAT_S, LEASE_S, Invitation, Order, Outcome
+from bulkup.cluster.queue import resolve
 from bulkup.engine.chunksize import ChunkSize
 from bulkup.engine.context import UploadContext
 from bulkup.engine.executor import LocalExecutor, NotStarted

@@ -1,6 +1,5 @@
 """Albums: which one a folder becomes, and finding and creating it."""
 
-import os
 import unicodedata
 from collections.abc import (
     Callable,
@@ -35,6 +34,7 @@ from bulkup.errors import run as run_failures
 from bulkup.errors import server as server_failures
 from bulkup.events import AlbumMade, Emit, Noticed
 from bulkup.source import zips
+from bulkup.source.files import absolute
 from bulkup.source.renames import Rename
 from bulkup.source.takeout.sidecars import Album, is_wrapper
 
@@ -283,7 +283,7 @@ class FolderAlbums:
     def __post_init__(self) -> None:
         for root in self.roots:
             plain = root.name not in {"", ".."}
-            self._real[root] = root if plain else Path(os.path.abspath(root))  # noqa: PTH100
+            self._real[root] = root if plain else Path(absolute(root))
 
     def path_to(self, photo: Path) -> tuple[AlbumFolder, ...]:
         """Return the folders that become the albums from `base` down to a photo's.

@@ -1,4 +1,4 @@
-"""What to arrange at the end of a run. The command line needs it for --help, so it imports little."""
+"""What to arrange at the end of a run. Imports little: the command line needs it for --help."""
 
 from dataclasses import dataclass
 from typing import Final, Literal

@@ -13,11 +13,11 @@ from bulkup.engine.job import Job
 from bulkup.engine.members import IdSet, list_members
 from bulkup.engine.recorder import OutcomeRecorder
 from bulkup.engine.replace import check_replaced
+from bulkup.engine.upload import DAMAGED_TRIES
 from bulkup.errors import BulkupError, NotOffered, PhotoError, Transient, count_text
 from bulkup.errors import gallery as gallery_failures
 from bulkup.events import AlbumChecked, Noticed, PhotoUploaded
 
-DAMAGED_TRIES: Final = 2
 MOST_FAILED_CHECKS: Final = 3
 """After this many albums in a row that could not be checked, the rest is left to the next run."""
 

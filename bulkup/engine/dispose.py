@@ -1,6 +1,5 @@
 """Disposes of local files once the server has confirmed their photos."""
 
-import os
 from collections.abc import Callable, Collection, Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from bulkup.errors import BulkupError, PhotoChanged, PhotoError, one_error
 from bulkup.errors import gallery as gallery_failures
 from bulkup.errors import local as local_failures
 from bulkup.events import FileMoved, FileNotMoved, Noticed
+from bulkup.source.files import absolute
 from bulkup.source.move import Mover, Trash
 from bulkup.source.pairing import PairedFile
 from bulkup.source.photos import Photo, fingerprint
@@ -156,9 +156,5 @@ class Disposal:
 
 def _without(arrivals: Sequence[Arrival], photos: Collection[Path]) -> Sequence[Arrival]:
     """Return the arrivals without these photos, whose paths may be spelled in another way."""
-    known = {os.path.abspath(path) for path in photos}  # noqa: PTH100 (it resolves .. too)
-    return [
-        arrival
-        for arrival in arrivals
-        if os.path.abspath(arrival.photo.path) not in known  # noqa: PTH100
-    ]
+    known = set(map(absolute, photos))
+    return [arrival for arrival in arrivals if absolute(arrival.photo.path) not in known]

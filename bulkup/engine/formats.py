@@ -27,7 +27,7 @@ from bulkup.events import (
 )
 from bulkup.source.files import version
 from bulkup.source.pairing import PairedFile, original_of
-from bulkup.source.photos import Photo
+from bulkup.source.photos import Photo, ending_of
 
 LOOKED_UP: Final = 500
 
@@ -175,7 +175,7 @@ class Formats:
         sent_now: bool,
     ) -> None:
         """Attach one file, of which the ledger has the entry `own`, to photo `main`."""
-        key = (main, paired_file.path.suffix[1:].lower())
+        key = (main, ending_of(paired_file.path))
         async with self._locks.setdefault(key, anyio.Lock()):
             if own and own.attached_to(main, photo):
                 content = Content(photo, own.md5, executor=self._executor)
@@ -259,7 +259,7 @@ class Formats:
             entry
             for entry in await self._ledger.files_of([main])
             if entry.state is State.FORMAT
-            and entry.path.suffix[1:].lower() == ending
+            and ending_of(entry.path) == ending
             and entry.path != paired_file.recorded_as
         ]
         if not others:
@@ -289,7 +289,7 @@ class Formats:
         """Raise `FormatRefused` or `PhotoError` if the gallery does not accept such formats."""
         if not self._gallery.takes_formats:
             raise PhotoError(gallery_failures.NO_FORMATS())
-        ending = paired_file.path.suffix[1:].lower()
+        ending = ending_of(paired_file.path)
         if (refused := self._formats_off or self._refused.get(ending)) is not None:
             raise FormatRefused(refused.failure)
         try:
@@ -299,7 +299,7 @@ class Formats:
             raise
 
     def _note_refused(self, paired_file: PairedFile, error: FormatRefused) -> None:
-        self._refused[paired_file.path.suffix[1:].lower()] = error
+        self._refused[ending_of(paired_file.path)] = error
         if isinstance(error, FormatsOff):
             self._formats_off = error
         if error.message not in self._noticed:
@@ -412,4 +412,4 @@ def _photo_at(path: Path, convert: Collection[str]) -> Photo:
     except OSError as error:
         reason = error.strerror or error
         raise PhotoError(local_failures.MAIN_UNREADABLE(name=path.name, reason=reason)) from None
-    return Photo(path, size, mtime_ns, convert=path.suffix[1:].lower() in convert)
+    return Photo(path, size, mtime_ns, convert=ending_of(path) in convert)

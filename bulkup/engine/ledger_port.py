@@ -1,4 +1,4 @@
-"""The port of the ledger: what the engine stores of files, albums and a server, and asks for."""
+"""The port of the ledger: what the engine stores and looks up of files, albums and a server."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass

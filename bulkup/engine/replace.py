@@ -1,6 +1,5 @@
 """Files that changed since their upload: whether and how they replace their photos."""
 
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -25,9 +24,9 @@ from bulkup.errors import (
 )
 from bulkup.errors import gallery as gallery_failures
 from bulkup.events import Noticed, PhotoUploaded
-from bulkup.source.files import version
+from bulkup.source.files import absolute, version
 from bulkup.source.pairing import PairedFile
-from bulkup.source.photos import Photo
+from bulkup.source.photos import Photo, ending_of
 
 
 class ChangedFiles:
@@ -185,10 +184,10 @@ class ChangedFiles:
         `formats` are those that the ledger knows, `file` is the photo's file name in the gallery.
         Raises `PhotoError` where one could not be attached again.
         """
-        known = {_ending(entry.path): entry.path for entry in formats}
+        known = {ending_of(entry.path): entry.path for entry in formats}
         again = set(await to_thread.run_sync(self._endings_beside, of.path))
         if of.convert:  # its own file is attached to it
-            again.add(_ending(of.path))
+            again.add(ending_of(of.path))
         for ending in known.keys() - again:
             lost = known[ending]
             if self._format_files is None:
@@ -214,9 +213,9 @@ class ChangedFiles:
         """Return the extensions of the files that this run attaches to a photo as formats."""
         if not self._endings:
             for paired_file in self._format_files or ():
-                endings = self._endings.setdefault(_key(paired_file.of), set())
-                endings.add(_ending(paired_file.path))
-        return self._endings.get(_key(photo), set())
+                endings = self._endings.setdefault(absolute(paired_file.of), set())
+                endings.add(ending_of(paired_file.path))
+        return self._endings.get(absolute(photo), set())
 
     def _notice_moved(self, moved: Sequence[Job]) -> None:
         first = f"{moved[0].photo.path}"
@@ -258,15 +257,7 @@ def any_untouched(entries: Sequence[Entry]) -> bool:
 
 def _any_other_untouched(entries: Sequence[Entry], but: Path) -> bool:
     """Return whether a photo's file other than `but` still exists unchanged. Call in a thread."""
-    path = _key(but)
+    path = absolute(but)
     return any_untouched(
-        [entry for entry in entries if not entry.is_format and _key(entry.path) != path]
+        [entry for entry in entries if not entry.is_format and absolute(entry.path) != path]
     )
-
-
-def _ending(path: Path) -> str:
-    return path.suffix[1:].lower()
-
-
-def _key(path: Path) -> str:
-    return os.path.abspath(path)  # noqa: PTH100 (ten times as fast)

@@ -47,6 +47,8 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 DAMAGED_TRIES: Final = 2
+"""How often a photo is sent that arrives damaged."""
+
 CHANGED_TRIES: Final = 3
 CHUNK_SIZE_TRIES: Final = 10
 

@@ -29,7 +29,7 @@ from bulkup.errors import (
 from bulkup.errors import gallery as gallery_failures
 from bulkup.events import Noticed, RunFinished, Verdict
 from bulkup.source.pairing import original_of
-from bulkup.source.photos import Photo
+from bulkup.source.photos import Photo, ending_of
 
 LacksPosition = Callable[[int, Photo], Awaitable[bool | None]]
 
@@ -324,7 +324,7 @@ class Verifier:
                 endings = await self._recovery.run(
                     lambda: self._gallery.formats_of(photo_id, identity.file)
                 )
-                if endings is not None and path.suffix[1:].lower() not in endings:
+                if endings is not None and ending_of(path) not in endings:
                     await self._ledger.forget([path])
                     return True
         self._converted += 1

@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import suppress
-from typing import Self
+from typing import Final, Self
 
 from rich.console import Console
 from rich.text import Text
@@ -14,19 +14,20 @@ from bulkup.output.sinks import Clock, LineWriter, Periodic, Sleep, StateReport,
 from bulkup.output.state import RunState
 from bulkup.output.text import clock_text, percent, printable
 
-INTERVALS = ((60.0, 1), (600.0, 6))
+EVERY_S: Final = 5.0
+INTERVALS: Final = ((60.0, 1), (600.0, 6))
 """Pairs of a time since the start, in seconds, and the progress line's interval until then, in
-multiples of `every_s`."""
+multiples of `EVERY_S`."""
 
-LAST_INTERVAL = 12
+LAST_INTERVAL: Final = 12
 """The interval for the rest of the run, so that the log of a long run is short."""
 
 
 class PlainReport(StateReport):
     """Writes lines to the console: open it with `async with`, pass events to `emit`.
 
-    A progress line is written every `every_s` seconds at first and every minute later, even if
-    nothing happens.
+    A progress line is written every 5 seconds at first and every minute later, even if nothing
+    happens.
     """
 
     def __init__(
@@ -34,16 +35,14 @@ class PlainReport(StateReport):
         console: Console,
         *,
         clock: Clock,
-        every_s: float = 5.0,
         sleep: Sleep = asyncio.sleep,
         verbose: bool = False,
     ) -> None:
         super().__init__(clock=clock)
         self._console = console
         self._verbose = verbose
-        self._every_s = every_s
         self._due = 0.0
-        self._ticks = Periodic(self._write_if_due, every_s=every_s, sleep=sleep)
+        self._ticks = Periodic(self._write_if_due, every_s=EVERY_S, sleep=sleep)
 
     async def __aenter__(self) -> Self:
         self._ticks.start()
@@ -60,7 +59,7 @@ class PlainReport(StateReport):
         super().emit(event)
         if isinstance(event, events.RunStarted):
             write(self._console, Text(phrases.title(event)), Text(phrases.manner(event), FAINT))
-            self._due = self.state.latest + self._every_s
+            self._due = self.state.latest + EVERY_S
         elif line := phrases.event_text(event, verbose=self._verbose, retries=True):
             write(self._console, line)
         self._write_if_due()
@@ -71,7 +70,7 @@ class PlainReport(StateReport):
             return
         elapsed_s = self.state.elapsed_s(now)
         times = next((times for until, times in INTERVALS if elapsed_s < until), LAST_INTERVAL)
-        self._due = now + times * self._every_s
+        self._due = now + times * EVERY_S
         write(self._console, figures(self.state, now))
 
 

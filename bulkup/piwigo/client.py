@@ -20,6 +20,7 @@ from bulkup.errors import gallery as gallery_failures
 from bulkup.errors import run as run_failures
 from bulkup.errors import server as server_failures
 from bulkup.piwigo import protocol
+from bulkup.piwigo.arrangement import Arranging
 from bulkup.piwigo.community import Community
 from bulkup.piwigo.formats import Formats
 from bulkup.piwigo.metadata import (
@@ -49,7 +50,7 @@ RAW_NAMES_SINCE: Final = 16
 """The Piwigo version from which the list of albums has the exact names."""
 
 
-class Catalogue(Sharing, Originals, Formats):
+class Catalogue(Arranging, Sharing, Originals, Formats):
     """The photos and albums of a gallery."""
 
     def __init__(

@@ -8,8 +8,8 @@ import anyio
 
 from bulkup.errors import FormatRefused, FormatsOff, NotOffered, PhotoError
 from bulkup.piwigo import protocol
-from bulkup.piwigo.arrangement import Arranging
 from bulkup.piwigo.metadata import is_temporary_name, to_storable
+from bulkup.piwigo.methods import MethodCaller
 from bulkup.piwigo.session import SessionPool
 
 FORMATS_SINCE: Final = 13
@@ -29,7 +29,7 @@ def _stem(file: str) -> str:
     return file.rpartition(".")[0] or file
 
 
-class Formats(Arranging):
+class Formats(MethodCaller):
     """The formats of a gallery's photos; all calls may be repeated."""
 
     def __init__(self, pool: SessionPool, *, offer: protocol.Offer) -> None:

@@ -63,6 +63,7 @@ class Tls:
 
 METHODS: Final = ("async", "upload", "legacy")
 NO_MD5: Final = "0" * 32
+CONNECTIONS: Final = 16
 IMPATIENT: Final = Timeouts(connect_s=10.0, idle_s=30.0)
 
 
@@ -200,23 +201,18 @@ def offered_methods(offer: Offer) -> tuple[str, ...]:
 
 @asynccontextmanager
 async def open_survey(
-    url: str,
-    *,
-    credentials: Credentials,
-    timeouts: Timeouts = IMPATIENT,
-    connections: int = 16,
-    transport: Transport = DIRECT,
+    url: str, *, credentials: Credentials, transport: Transport = DIRECT
 ) -> AsyncIterator[Survey]:
     """Provide the gallery at `url` for inspection, without a request; log out at the end."""
-    async with await connector_for(connections, transport) as connector:
+    async with await connector_for(CONNECTIONS, transport) as connector:
         pool = SessionPool(
             url,
             credentials=credentials,
             connector=connector,
-            timeouts=timeouts,
+            timeouts=IMPATIENT,
             transport=transport,
         )
-        guest = Session(url, connector=connector, timeouts=timeouts, transport=transport)
+        guest = Session(url, connector=connector, timeouts=IMPATIENT, transport=transport)
         try:
             yield Survey(url, pool=pool, guest=guest, transport=transport)
         finally:

@@ -29,11 +29,12 @@ from bulkup.source.metadata import ANY_DATE, EXACT, Iptc, Metadata, Moment, Posi
 from bulkup.source.photos import Photo
 
 UNSTORABLE = "�"
+COLUMN_LENGTH: Final = 255
 TAG = re.compile(r"""<(?!\s)(?:"[^"]*"|'[^']*'|[^>"'])*(?:>|$)""", re.ASCII)
 """What PHP's `strip_tags` takes for a tag; it only knows ASCII whitespace."""
 
 
-def to_storable(text: str, *, limit: int = 255) -> str:
+def to_storable(text: str) -> str:
     """Return the text as a Piwigo database can store it: three-byte UTF-8, 255 characters.
 
     With other text the server fails and answers with an empty body (seen on Piwigo 13 to 17).
@@ -42,12 +43,12 @@ def to_storable(text: str, *, limit: int = 255) -> str:
     text = unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode())
     text = without_emoji(text)
     text = "".join(" " if unicodedata.category(c) == "Cc" else c for c in text)
-    if len(text) <= limit:
+    if len(text) <= COLUMN_LENGTH:
         return text
     stem, dot, ending = text.rpartition(".")
     if not dot or len(ending) > 10:
-        return text[:limit]
-    return stem[: limit - len(ending) - 1] + dot + ending
+        return text[:COLUMN_LENGTH]
+    return stem[: COLUMN_LENGTH - len(ending) - 1] + dot + ending
 
 
 def title_of(file: str) -> str:

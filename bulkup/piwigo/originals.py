@@ -12,7 +12,8 @@ from yarl import URL
 from bulkup.errors import NotOffered, PhotoError
 from bulkup.errors import gallery as gallery_failures
 from bulkup.errors import server as server_failures
-from bulkup.piwigo.arrangement import BY_RANK, PAGE, Arranging
+from bulkup.piwigo.arrangement import BY_RANK
+from bulkup.piwigo.methods import PAGE, MethodCaller
 from bulkup.piwigo.protocol import (
     AlbumPhoto,
     AlbumRow,
@@ -21,6 +22,7 @@ from bulkup.piwigo.protocol import (
     interpret,
     number,
     read_members,
+    rows_of,
 )
 from bulkup.source.metadata import LEVELS, Metadata, distinct, line, parse_date, position, prose
 
@@ -44,7 +46,7 @@ class Original:
     metadata: Metadata
 
 
-class Originals(Arranging):
+class Originals(MethodCaller):
     """Lists and downloads the originals of a gallery; all calls may be repeated."""
 
     _by_php = False
@@ -138,13 +140,13 @@ def read_original(result: object) -> Original:
         md5=md5 if re.fullmatch(r"[0-9a-f]{32}", md5) else "",
         size=number(result.get("filesize")) * 1024,
         url=str(result.get("element_url") or ""),
-        albums=tuple(number(row.get("id")) for row in _rows(result, "categories")),
+        albums=tuple(number(row.get("id")) for row in rows_of(result, "categories")),
         metadata=Metadata(
             title=line(_text(result, "name")),
             description=prose(_text(result, "comment")),
             author=line(_text(result, "author")),
             date=parse_date(_text(result, "date_creation")),
-            tags=distinct(line(_text(row, "name")) for row in _rows(result, "tags")),
+            tags=distinct(line(_text(row, "name")) for row in rows_of(result, "tags")),
             level=level if level in LEVELS else None,
             position=position(*(_degrees(result.get(name)) for name in ("latitude", "longitude"))),
         ),
@@ -161,8 +163,3 @@ def _degrees(value: object) -> float | None:
 def _text(row: dict[str, object], name: str) -> str:
     """Return a text as it is stored, if the gallery shows that."""
     return str(row.get(f"{name}_raw") or row.get(name) or "")
-
-
-def _rows(result: dict[str, object], name: str) -> list[dict[str, object]]:
-    rows = result.get(name)
-    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []

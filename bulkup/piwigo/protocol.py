@@ -361,6 +361,12 @@ def read_rows(result: object, key: str) -> tuple[list[dict[str, object]], int]:
     return [row for row in rows if isinstance(row, dict) and number(row.get("id"))], size
 
 
+def rows_of(answer: Mapping[str, object], key: str) -> list[dict[str, object]]:
+    """Return the rows of a list in an answer, none if it has another form."""
+    rows = answer.get(key)
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
 Fields = tuple[tuple[str, str], ...]
 
 Stored = Mapping[str, object]

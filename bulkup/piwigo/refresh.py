@@ -25,7 +25,7 @@ from bulkup.piwigo.positions import (
     position_of,
     position_text,
 )
-from bulkup.piwigo.protocol import Ask, Request, Stored, number, read_identity
+from bulkup.piwigo.protocol import Ask, Request, Stored, number, read_identity, rows_of
 from bulkup.source.metadata import Iptc, Metadata, Moment, Position
 from bulkup.source.photos import Photo
 
@@ -113,7 +113,7 @@ class Difference:
         self.written = dict(written)
         self.albums = frozenset(
             number(album)
-            for row in _rows(stored, "categories")
+            for row in rows_of(stored, "categories")
             for album in (row.get("id"), *str(row.get("uppercats") or "").split(","))
         )
         self._photo_id = photo_id
@@ -222,7 +222,7 @@ class Difference:
         """Compare the tags: those set by bulkup follow the file, all others stay."""
         there = [
             _Tag(number(row.get("id")), unescape(str(row.get("name") or "")))
-            for row in _rows(self._stored, "tags")
+            for row in rows_of(self._stored, "tags")
         ]
         known = {plain_name(tag.name) for tag in there}
         wanted = {plain_name(tag): tag for tag in tags}
@@ -242,11 +242,6 @@ class Difference:
             self.changes["tags"] = names, ", ".join([*(tag.name for tag in stay), *self._add_tags])
         if was is not None or "tags" not in self.kept:
             self.written["tags"] = "\n".join(tags)
-
-
-def _rows(stored: Stored, name: str) -> list[dict[str, object]]:
-    rows = stored.get(name)
-    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
 def _is_shown(there: str, text: str) -> bool:

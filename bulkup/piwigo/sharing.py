@@ -11,7 +11,7 @@ from bulkup.errors import gallery as gallery_failures
 from bulkup.errors import run as run_failures
 from bulkup.errors import server as server_failures
 from bulkup.piwigo import protocol
-from bulkup.piwigo.arrangement import Arranging
+from bulkup.piwigo.methods import MethodCaller
 
 ADD: Final = "pwg.permissions.add"
 LIST: Final = "pwg.permissions.getList"
@@ -22,7 +22,7 @@ Holder = tuple[str, int]
 """A group or a user: the name of its list in answers, `groups` or `users`, and its id."""
 
 
-class Sharing(Arranging):
+class Sharing(MethodCaller):
     """Looks up groups and users, to share albums with them."""
 
     async def find_access(self, names: Sequence[str], *, gives: bool = True) -> "Access":
@@ -97,7 +97,7 @@ class Access:
 
     def __init__(
         self,
-        gallery: Arranging,
+        gallery: MethodCaller,
         wanted: Mapping[Holder, str],
         *,
         others: Mapping[Holder, str],

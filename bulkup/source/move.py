@@ -16,6 +16,7 @@ from anyio import from_thread
 from bulkup.errors import PhotoChanged, PhotoError, UsageError
 from bulkup.errors import local as local_failures
 from bulkup.source import zips
+from bulkup.source.files import absolute
 from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.photos import Photo
 from bulkup.source.scan import may_reach
@@ -83,7 +84,7 @@ class Mover:
         root = next((folder for folder in path.parents if folder in self._roots), None)
         if root is not None:
             return self._folder / path.relative_to(root)
-        path, folder = _absolute(path), _absolute(self._folder)
+        path, folder = Path(absolute(path)), Path(absolute(self._folder))
         if path.is_relative_to(folder):
             raise PhotoError(local_failures.THERE_ALREADY(folder=folder))
         here = Path.cwd()
@@ -127,10 +128,6 @@ def check_untouched(photo: Photo) -> None:
         raise PhotoChanged(local_failures.CHANGED_SINCE())
     if not os.access(photo.path.parent, os.W_OK):
         raise PhotoError(local_failures.FOLDER_PROTECTED())
-
-
-def _absolute(path: Path) -> Path:
-    return Path(os.path.abspath(path))  # noqa: PTH100 (keeps links unresolved)
 
 
 def _as_below(root: Path, folder: Path) -> Path:

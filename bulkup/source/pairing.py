@@ -11,7 +11,7 @@ from anyio import to_thread
 
 from bulkup.events import SkipReason
 from bulkup.source.files import FolderCache, version
-from bulkup.source.photos import Photo
+from bulkup.source.photos import Photo, ending_of
 from bulkup.source.scan import Found, Skipped
 
 PHOTOS: Final = ("jpg", "jpeg", "heic", "heif", "hif", "avif", "png", "webp")
@@ -81,7 +81,7 @@ def _pair(found: Found, folders: FolderCache[Mapping[str, Path]]) -> Found | Pai
 
 def _may_be_companion(found: Found) -> bool:
     left_out = isinstance(found, Skipped) and found.reason is SkipReason.TYPE
-    kind = found.path.suffix[1:].lower()
+    kind = ending_of(found.path)
     return kind in COMPANIONS and (left_out or isinstance(found, Photo))
 
 

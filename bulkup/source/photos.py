@@ -28,6 +28,11 @@ BLOCK: Final = 4096
 bytes(8 * PIECE)
 
 
+def ending_of(path: Path) -> str:
+    """Return the ending of a file's name in lower case, without its dot."""
+    return path.suffix[1:].lower()
+
+
 @dataclass(frozen=True, slots=True)
 class Photo:
     """A photo file with its size in bytes and modification time when it was last checked.

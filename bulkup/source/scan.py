@@ -28,7 +28,7 @@ from bulkup.source import zips
 from bulkup.source.files import SIDECARS
 from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.path_list import read_list
-from bulkup.source.photos import Photo
+from bulkup.source.photos import Photo, ending_of
 
 BATCH: Final = 64
 
@@ -441,12 +441,12 @@ class Walk:
             return Skipped(path, size, reason)
         if path.suffix.lower() in SIDECARS:
             return Skipped(path, size, SkipReason.SIDECAR)
-        if self._endings is not None and path.suffix[1:].lower() not in self._endings:
+        if self._endings is not None and ending_of(path) not in self._endings:
             return Skipped(path, size, SkipReason.TYPE)
         return self._photo(path, size, mtime_ns)
 
     def _photo(self, path: Path, size: int, mtime_ns: int, same_as: Path | None = None) -> Photo:
-        convert = bool(self._convert) and path.suffix[1:].lower() in self._convert
+        convert = bool(self._convert) and ending_of(path) in self._convert
         return Photo(path, size, mtime_ns, same_as=same_as, convert=convert)
 
 

@@ -15,7 +15,7 @@ from bulkup.source.embedded import Embedded, read_embedded
 from bulkup.source.exports import Exports, ignored
 from bulkup.source.files import LARGEST_SIDECAR, FolderCache, opened, read_file
 from bulkup.source.metadata import Labels, Metadata, Moment
-from bulkup.source.names import date_in_name
+from bulkup.source.name_dates import date_in_name
 from bulkup.source.photos import Photo
 from bulkup.source.takeout.names import FolderNames
 from bulkup.source.takeout.sidecars import read_takeout

@@ -24,7 +24,7 @@ from bulkup.events import (
 )
 from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.pairing import COMPANIONS, PairedFile, paired
-from bulkup.source.photos import Photo
+from bulkup.source.photos import Photo, ending_of
 from bulkup.source.scan import find
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -223,7 +223,7 @@ class Watch:
 
     def _is_format(self, path: Path) -> bool:
         """Return whether a file may be a format of a photo."""
-        return self._formats and path.suffix[1:].lower() in COMPANIONS
+        return self._formats and ending_of(path) in COMPANIONS
 
     def observe(self, event: Event) -> None:
         """Note from a run's event which files are done, and which types the server refuses."""

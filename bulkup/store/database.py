@@ -204,6 +204,11 @@ def as_run_error(kind: FailureKind, file: Path) -> Iterator[None]:
         raise RunError(kind(file=file, reason=reason)) from None
 
 
+def storable(text: str) -> str:
+    """Return a text without lone surrogates, which SQLite does not store."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def lock_of(file: Path, server: str) -> FileLock:
     """Return the lock of a ledger that a run for this server holds."""
     mark = hashlib.sha256(server.encode()).hexdigest()[:12]

@@ -19,7 +19,7 @@ from filelock import Timeout
 from bulkup.engine.ledger_port import Entry, Fact, State, Unarranged
 from bulkup.errors import RunError
 from bulkup.errors import run as run_failures
-from bulkup.store.database import as_run_error, lock_of, open_database, transaction
+from bulkup.store.database import as_run_error, lock_of, open_database, storable, transaction
 from bulkup.store.run_history import HistoryWriter
 from bulkup.store.run_history import key_of as _key
 
@@ -135,7 +135,7 @@ class SqliteLedger:
     async def plan_album(self, parent: int, name: str) -> None:
         """Note that an album is to be put in order."""
         insert = "INSERT OR IGNORE INTO unsorted VALUES (?, ?, ?)"
-        await self._write(insert, lambda: [(self._server, parent, _text(name))])
+        await self._write(insert, lambda: [(self._server, parent, storable(name))])
 
     async def planned_albums(self) -> Collection[tuple[int, str]]:
         """Return parent and name of the albums that are to be put in order."""
@@ -159,7 +159,7 @@ class SqliteLedger:
         if albums:
             delete = "DELETE FROM unsorted WHERE server = ? AND parent = ? AND name = ?"
             await self._write(
-                delete, lambda: [(self._server, parent, _text(name)) for parent, name in albums]
+                delete, lambda: [(self._server, parent, storable(name)) for parent, name in albums]
             )
 
     async def _write(
@@ -299,7 +299,7 @@ class SqliteLedger:
                 entry.state.value,
                 entry.image_id,
                 json.dumps(sorted(entry.albums)),
-                _text(entry.error),
+                storable(entry.error),
                 entry.compared,
             )
             for entry in entries
@@ -316,11 +316,6 @@ class SqliteLedger:
 
 def _rows(server: str, numbers: Iterable[int]) -> list[tuple[str, int]]:
     return [(server, number) for number in numbers]
-
-
-def _text(text: str) -> str:
-    """Return a text without lone surrogates."""
-    return text.encode("utf-8", "replace").decode()
 
 
 def _entry(path: Path, row: tuple[object, ...]) -> Entry:

@@ -15,8 +15,8 @@ from filelock import Timeout
 
 from bulkup.errors import UsageError
 from bulkup.errors import run as run_failures
-from bulkup.source.files import is_gone
-from bulkup.store.database import as_run_error, lock_of, open_to_read, transaction
+from bulkup.source.files import absolute, is_gone
+from bulkup.store.database import as_run_error, lock_of, open_to_read, storable, transaction
 
 
 class Ending(StrEnum):
@@ -128,7 +128,14 @@ class HistoryWriter:
             run = database.execute(
                 "INSERT INTO runs (server, task, album, name, began, seen, ending, error, counts) "
                 "VALUES (?, ?, ?, ?, ?, ?, '', '', '{}')",
-                (self.server, info.task, info.album, _text(info.album_name), self.now, self.now),
+                (
+                    self.server,
+                    info.task,
+                    info.album,
+                    storable(info.album_name),
+                    self.now,
+                    self.now,
+                ),
             ).lastrowid
             database.execute(
                 "DELETE FROM runs WHERE server = ? AND album = ? AND task = ? AND id <= ("
@@ -158,8 +165,8 @@ class HistoryWriter:
                 key_of(path),
                 album,
                 failure.code,
-                _text(failure.reason),
-                _text(failure.hint),
+                storable(failure.reason),
+                storable(failure.hint),
                 failure.size,
                 run,
                 self.now,
@@ -186,7 +193,7 @@ class HistoryWriter:
             self._resolve_gone(root.rstrip(b"/"), run)
         self.database.execute(
             "UPDATE runs SET ending = ?, error = ?, seen = ? WHERE id = ?",
-            (ending.value, _text(error), self.now, run),
+            (ending.value, storable(error), self.now, run),
         )
 
     def _resolve_gone(self, folder: bytes, run: int) -> None:
@@ -207,11 +214,7 @@ class HistoryWriter:
 
 def key_of(path: Path) -> bytes:
     """Return a path as the ledger stores it: absolute, in the system's encoding."""
-    return os.fsencode(os.path.abspath(path))  # noqa: PTH100 (ten times faster)
-
-
-def _text(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()  # replace lone surrogates
+    return os.fsencode(absolute(path))
 
 
 ROWS_AT_ONCE: Final = 1000

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bulkup.cluster.calls import MOST_BYTES, MOST_PHOTOS, Call, WorkQueue
 from bulkup.cluster.coordinator import LEAST_LEAD
+from bulkup.cluster.queue import MOST_BYTES, MOST_PHOTOS, Call, WorkQueue
 from bulkup.cluster.scheduler import is_loopback
 from bulkup.errors import RunError
 from bulkup.source.photos import Photo

@@ -10,7 +10,7 @@ from anyio import to_thread
 from bulkup.engine import arrange as arrange_module
 from bulkup.engine.arrange_options import Arrangement
 from bulkup.events import ArrangementDiffers, Noticed, PhotoUploaded
-from bulkup.piwigo import arrangement, ranks
+from bulkup.piwigo import arrangement, methods, ranks
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.versions import VERSIONS
 from bulkup.source.cells import TableFile
@@ -64,7 +64,7 @@ async def test_a_large_album_is_ranked_beyond_what_one_request_can_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ranks, "MOST_RANKED", 3)
-    monkeypatch.setattr(arrangement, "PAGE", 2)
+    monkeypatch.setattr(methods, "PAGE", 2)
     names = [f"{number}.jpg" for number in range(7)]
     write_all(tmp_path, *reversed(names))
     async with Sandbox() as box:

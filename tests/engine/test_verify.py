@@ -138,7 +138,7 @@ async def test_a_quick_check_reads_no_file_and_without_an_album_a_photo_may_be_a
 async def test_the_album_is_listed_once_and_each_photo_read_once_also_for_twins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bulkup.piwigo.arrangement.PAGE", 40)
+    monkeypatch.setattr("bulkup.piwigo.methods.PAGE", 40)
     monkeypatch.setattr("bulkup.engine.read.BATCH", 16)
     archive = make_archive(tmp_path, count=50, names=10, size=(300, 400))
     content = next(iter(archive)).read_bytes()

@@ -7,7 +7,7 @@ import pytest
 
 from bulkup.engine.arrange_options import Arrangement
 from bulkup.events import ArrangementDiffers, PhotoChecked, RunFinished, Verdict
-from bulkup.piwigo import arrangement as arrangement_module
+from bulkup.piwigo import methods
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.versions import VERSIONS
 from tests.support.galleries import calls
@@ -35,7 +35,7 @@ def write_all(folder: Path, *names: str) -> None:
 async def test_the_order_that_an_album_shows_is_verified(
     tmp_path: Path, version: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(arrangement_module, "PAGE", 2)
+    monkeypatch.setattr(methods, "PAGE", 2)
     write_all(tmp_path, "a10.jpg", "a2.jpg", "b“{🙂.jpg", "c'.jpg")
     async with Sandbox(version=version) as box:
         await upload(box, tmp_path, arrangement=BY_NAME)
@@ -87,7 +87,7 @@ async def test_the_order_of_albums_is_verified(tmp_path: Path, version: str) -> 
 async def test_a_swap_between_two_pages_is_found_and_equal_dates_are_in_any_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(arrangement_module, "PAGE", 2)
+    monkeypatch.setattr(methods, "PAGE", 2)
     write_all(tmp_path, "1.jpg", "2.jpg", "3.jpg", "4.jpg")
     async with Sandbox() as box:
         await upload(box, tmp_path)

@@ -49,6 +49,10 @@ class ExportFiles:
         except OSError:
             return ()
 
+    def has(self, folder: Path, *, ending: str) -> bool:
+        """Return whether a folder has a file whose name ends like this."""
+        return any(name.endswith(ending) for name in self.names(folder))
+
     def around(self, folder: Path) -> Sequence[Path]:
         """Return where other files of an export with photos in this folder may be.
 
@@ -95,6 +99,11 @@ class ExportFiles:
         with self._lock:
             problems, self._problems = self._problems, {}
         return iter(problems.items())
+
+
+def text_of(value: object) -> str:
+    """Return a text of a JSON document, empty if it is none."""
+    return value if isinstance(value, str) else ""
 
 
 def _folders_in(folder: Path) -> list[Path]:

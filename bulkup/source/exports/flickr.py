@@ -12,7 +12,7 @@ from html import unescape
 from pathlib import Path
 from typing import Final
 
-from bulkup.source.exports.files import AlbumPath, ExportFiles, by_photo
+from bulkup.source.exports.files import AlbumPath, ExportFiles, by_photo, text_of
 from bulkup.source.files import read_json, version
 from bulkup.source.metadata import (
     Metadata,
@@ -103,11 +103,11 @@ def read_photo(data: bytes, *, number: str) -> Metadata | None:
         case {"id": str(own), "name": str(name), **rest} if own == number:
             return Metadata(
                 title=line(unescape(name)),
-                description=prose(unescape(_text(rest.get("description")))),
-                date=parse_date(_text(rest.get("date_taken"))),
+                description=prose(unescape(text_of(rest.get("description")))),
+                date=parse_date(text_of(rest.get("date_taken"))),
                 tags=distinct(_tags(rest.get("tags"))),
                 position=_position(rest.get("geo")),
-                level=LEVELS.get(_text(rest.get("privacy")).lower()),
+                level=LEVELS.get(text_of(rest.get("privacy")).lower()),
             )
     return None
 
@@ -132,13 +132,9 @@ def _members(
         match album:
             case {"title": str(title), "photos": list(photos), **rest} if line(title):
                 path = (line(unescape(title)),)
-                if comment := prose(unescape(_text(rest.get("description")))):
+                if comment := prose(unescape(text_of(rest.get("description")))):
                     comments[path] = comment
                 yield path, filter(None, map(_number, photos))
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def _number(value: object) -> int:

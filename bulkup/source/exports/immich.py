@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from bulkup.source.exports.files import AlbumPath, ExportFiles
+from bulkup.source.exports.files import AlbumPath, ExportFiles, text_of
 from bulkup.source.files import read_json, version
 from bulkup.source.metadata import (
     MAX_STARS,
@@ -39,7 +39,7 @@ class Immich:
 
     def recognizes(self, folder: Path) -> bool:
         """Return whether a folder has such files."""
-        return any(name.endswith(SUFFIX) for name in self._files.names(folder))
+        return self._files.has(folder, ending=SUFFIX)
 
     def metadata(self, photo: Path) -> Metadata:
         """Return the metadata of a photo."""
@@ -47,8 +47,8 @@ class Immich:
         paths = tuple(_tags(document.get("tags")))
         rating = document.get("rating") or MAX_STARS * (document.get("favorited") is True)
         return Metadata(
-            description=prose(_text(document.get("description"))),
-            date=_date(_text(document.get("dateTaken")), self._zone),
+            description=prose(text_of(document.get("description"))),
+            date=_date(text_of(document.get("dateTaken")), self._zone),
             tags=distinct(path[-1] for path in paths),
             keyword_paths=tuple(path for path in paths if len(path) > 1),
             rating=rating if isinstance(rating, int) and 0 < rating <= MAX_STARS else 0,
@@ -61,7 +61,7 @@ class Immich:
         for album in albums if isinstance(albums, list) else ():
             match album:
                 case {"title": str(title), **rest} if line(title):
-                    if comment := prose(_text(rest.get("description"))):
+                    if comment := prose(text_of(rest.get("description"))):
                         self._files.comments[line(title),] = comment
                     yield (line(title),)
 
@@ -86,10 +86,6 @@ def _parse(data: bytes) -> Document | None:
     """Parse such a file, None for other JSON. Raises `ValueError` with a reason for the user."""
     document = read_json(data)
     return document if isinstance(document, dict) and "fileName" in document else None
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def _float(value: object) -> float | None:

@@ -98,10 +98,7 @@ class PhotoPrism:
         found = [folder, folder / HIDDEN]
         for root, storage in _storages(folder):
             found.append(storage / SIDECARS / folder.relative_to(root))
-        return [place for place in found if self._holds_yaml(place)]
-
-    def _holds_yaml(self, folder: Path) -> bool:
-        return any(name.endswith(SUFFIX) for name in self._files.names(folder))
+        return [place for place in found if self._files.has(place, ending=SUFFIX)]
 
     def _read_albums(
         self, lists: Sequence[tuple[Path, object]]

@@ -5,13 +5,20 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import timedelta, tzinfo
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from bulkup.events import SkipReason
-from bulkup.source.files import LARGEST_SIDECAR, FolderCache, is_file, read_file, read_json
+from bulkup.source.files import (
+    LARGEST_SIDECAR,
+    FolderCache,
+    absolute,
+    is_file,
+    read_file,
+    read_json,
+)
 from bulkup.source.metadata import (
     MAX_STARS,
     Metadata,
@@ -24,6 +31,7 @@ from bulkup.source.metadata import (
     prose,
 )
 from bulkup.source.takeout.names import FolderNames, readings
+from bulkup.source.zone import EPOCH
 
 TAKEOUT: Final = "Takeout"
 OVERVIEW: Final = "archive_browser.html"
@@ -70,7 +78,6 @@ STATES: Final = {
     "archived": SkipReason.ARCHIVED,
 }
 
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 ENDED: Final = re.compile(r"(?P<stem>.+)\.[A-Za-z0-9]{1,5}", re.DOTALL)
 
 
@@ -99,7 +106,7 @@ def find_takeouts(roots: Sequence[Path]) -> Mapping[Path, tuple[str, ...]]:
     """
     found: dict[Path, tuple[str, ...]] = {}
     for root in roots:
-        real = Path(os.path.abspath(root))  # noqa: PTH100 (keeps links unresolved)
+        real = Path(absolute(root))
         inner = (TAKEOUT, real.name)
         if real.parent.name == TAKEOUT and is_wrapper(*inner) and real.is_dir():
             found[root] = inner

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
 from bulkup.source.metadata import ANY_DATE, Moment, moment
+from bulkup.source.zone import EPOCH
 
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 AHEAD: Final = timedelta(days=2)
 """How far a date may be in the future: clocks and time zones differ."""
 

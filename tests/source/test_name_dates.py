@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkup.source.names import date_in_name
+from bulkup.source.name_dates import date_in_name
 
 NOW = datetime(2024, 6, 15, 12, tzinfo=UTC)
 
