@@ -44,7 +44,8 @@ SERVER = {
     "cpus": 2,
     "finish_s": 0.4,
     "request_s": 0.006,
-    "exist_cost_s": 0.14,
+    "exist_cost_s": 0.18,
+    "user_cache_s": 0.03,
     "spread": 0.5,
 }
 """What the sandbox costs: Piwigo 16.4 on two processors, photos of 2 MB."""

@@ -183,7 +183,7 @@ class Survey:
         form.add("image", Filler(size), filename="bulkup-probe")
         try:
             async with self._pool.lease() as session:
-                await self._pool.send_form(form, session)
+                await self._pool.send_form(form, session, method=METHOD)
         except (PhotoGone, PhotoCorrupted):  # refused for its content, so received as a whole
             return
 

@@ -3,10 +3,15 @@
 A server takes requests in the order in which they arrive. So the requests that arrived before a
 light one and are still unanswered after its answer are being processed at the same time as it:
 `n` of them prove `n + 1` workers. Photos that are being finished count among them. For the rest,
-`pwg.images.exist` with a long list of unknown MD5s keeps a worker busy; it is read-only (seen on
-Piwigo 13 to 17). The lists have different lengths, so that they end one after another: a server
-with fewer workers than asked for then answers the light request while all but one of its workers
-are busy, and shows how many it has.
+`pwg.images.exist` with a long list keeps a worker busy; it is read-only (seen on Piwigo 13 to 17).
+The lists have different lengths, so that they end one after another: a server with fewer workers
+than asked for then answers the light request while all but one of its workers are busy, and shows
+how many it has.
+
+The lists repeat 1,296 short texts: about 2 µs for each on a current server, whatever the number of
+photos. With a few different ones, MariaDB joins a list of more than 10,000 with the table of
+photos, which took 23 µs for each with 3,000 photos (seen with 10.11). Since servers differ, short
+lists are timed first.
 
 Since a long list takes time on a slow connection, everything but the ends of the lists is sent
 first, then the ends, which take no longer than a light request. The lists are assumed to have
@@ -19,6 +24,8 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass
+from itertools import cycle, islice, product
+from string import ascii_lowercase, digits
 from typing import Final
 
 import anyio
@@ -29,19 +36,31 @@ from bulkup.piwigo.multipart import Form, StreamedPayload
 from bulkup.piwigo.protocol import Request
 from bulkup.piwigo.session import Session, SessionPool
 
-FIRST_LENGTH: Final = 40_000
-"""MD5s in the shortest list at first: about 40 ms of a current processor's time."""
+TEXTS: Final = tuple(map("".join, product(digits + ascii_lowercase, repeat=2)))
+"""What the lists repeat."""
+
+FIRST_LENGTH: Final = 4_000
+"""Texts in the first list that is timed."""
+
+LENGTHEN: Final = 4
+"""Each further list is so many times as long, until one takes noticeably long …"""
+
+NOTICEABLE_S: Final = 0.02
+"""… that is this much longer than a light request."""
+
+SHORTEST_S: Final = 0.12
+"""How long the shortest list should keep a worker busy …"""
 
 LONGEST: Final = 2
-"""The longest list is so many times as long."""
+"""… and how many times as long the longest is."""
 
-MOST_LENGTH: Final = 500_000
-"""Maximum MD5s in a list: a megabyte, which PHP and current databases accept."""
+MOST_LENGTH: Final = 300_000
+"""Maximum texts in a list: a megabyte, which PHP and current databases accept."""
 
 LONGER: Final = 2.5
 """Lists that end too early to prove anything are made so many times as long."""
 
-LINE_LENGTH: Final = 200_000
+LINE_LENGTH: Final = 130_000
 MOST_ARRIVAL_S: Final = 1.5
 """If the lists take longer to send, nothing is proven: some servers hold a worker while a request
 arrives, and few finishes fill such a slow connection."""
@@ -61,23 +80,24 @@ STEPS: Final = (6, 12, 24, 32)
 
 @dataclass(frozen=True, slots=True)
 class _Try:
-    """What one try has shown: the workers, and whether lists were too short to keep them busy."""
+    """What one try has shown: the workers, and whether lists were too short to keep them busy.
 
+    `length` is that of the shortest list.
+    """
+
+    length: int
     workers: int = 1
     too_short: bool = False
     too_slow: bool = False
 
 
 class WorkerCounter:
-    """Measures the number of workers of one server.
-
-    `length` is the length of the shortest list.
-    """
+    """Measures the number of workers of one server."""
 
     def __init__(self, pool: SessionPool, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._pool = pool
         self._clock = clock
-        self.length: int | None = None
+        self._length: int | None = None  # of the shortest list
 
     async def count(self, most: int) -> int | None:
         """Return the proven number of workers, up to `most`, or None if it can't be measured.
@@ -103,7 +123,6 @@ class WorkerCounter:
         """
         if workers <= 1:
             return 1
-        self.length = min(self.length or FIRST_LENGTH, MOST_LENGTH)
         found: list[int] = []
         while len(found) < MOST_TRIES:
             try:
@@ -115,9 +134,9 @@ class WorkerCounter:
             if attempt.too_slow:
                 return None
             if attempt.too_short and attempt.workers < workers:
-                if self.length == MOST_LENGTH:
+                if attempt.length == MOST_LENGTH:
                     return None
-                self.length = min(MOST_LENGTH, int(self.length * LONGER))
+                self._length = min(MOST_LENGTH, int(attempt.length * LONGER))
                 continue
             found = sorted([*found, attempt.workers])
             if found[-1] > TWICE_UP_TO:
@@ -133,37 +152,51 @@ class WorkerCounter:
         """
         try:
             async with self._pool.lease() as session:
+                await self._timed(session, _padded(0))  # connects
                 light_s = await self._timed(session, _padded(0))
                 full_s = await self._timed(session, _padded(LINE_LENGTH))
         except BulkupError:
             return None
-        return 2 * LINE_LENGTH / max(full_s - light_s, 1e-4)
+        return 3 * LINE_LENGTH / max(full_s - light_s, 1e-4)
+
+    async def _time_lists(self, session: Session) -> int:
+        """Return the length of a list that keeps a worker busy for `SHORTEST_S`, roughly."""
+        length = FIRST_LENGTH
+        while True:
+            light_s = await self._timed(session, _padded(length))  # also logs in if necessary
+            work_s = await self._timed(session, _heavy(length)) - light_s
+            if work_s >= NOTICEABLE_S or length * LENGTHEN > MOST_LENGTH:
+                break
+            length *= LENGTHEN
+        longer = SHORTEST_S / max(work_s, NOTICEABLE_S)
+        return max(FIRST_LENGTH, min(MOST_LENGTH, int(length * longer)))
 
     async def _timed(self, session: Session, request: Request) -> float:
-        """Return how long a request takes: the shorter of two, as the first may connect."""
-        seconds = []
-        for _ in range(2):
-            began = self._clock()
-            await self._pool.send(session, request)
-            seconds.append(self._clock() - began)
-        return min(seconds)
+        began = self._clock()
+        await self._pool.send(session, request)
+        return self._clock() - began
 
     async def _try(self, workers: int, hold: Hold) -> _Try:
         """Keep as many workers busy as are lacking, and count the busy ones while one is free."""
         async with self._pool.lease() as session, AsyncExitStack() as held:
+            if self._length is None:
+                self._length = await self._time_lists(session)
+            length = self._length
             await self._pool.send(session, _padded(0))  # logs in if necessary
             await held.enter_async_context(hold())
+            if not self._pool.finishing:
+                # rebuilds what a finish invalidated: requests at once would wait for one another
+                await self._pool.send(session, _padded(0))
             finishing = set(self._pool.finishing)
             # a finish may end meanwhile, so one list more than necessary
             count = max(1, workers - 1 - len(finishing) + bool(finishing))
             step = (LONGEST - 1) / max(count - 1, 1)
-            length = self.length or FIRST_LENGTH
             lengths = [int(length * (1 + step * number)) for number in range(count)]
             # one more, as the light request needs a connection, too
             padded = [_padded(each) for each in (*lengths, lengths[-1])]
             arrival_s = (await self._burst(session, padded))[-1]
             if arrival_s > MOST_ARRIVAL_S:
-                return _Try(too_slow=True)
+                return _Try(length, too_slow=True)
             ends_s = await self._burst(session, [_padded(0)] * len(padded))
             light_after_s = LEAD_S + MARGIN * ends_s[-1]
             busy = 0
@@ -181,7 +214,7 @@ class WorkerCounter:
                 session, heavy, end_after_s=MARGIN * arrival_s, meanwhile=send_light
             )
         too_short = answers_s[0] < light_after_s + ends_s[0] + LEAD_S
-        return _Try(min(workers, 1 + busy), too_short)
+        return _Try(length, min(workers, 1 + busy), too_short)
 
     async def _burst(
         self,
@@ -204,7 +237,9 @@ class WorkerCounter:
 
         async def send(request: Request) -> None:
             try:
-                await self._pool.send_form(Held(request, until=end), session)
+                await self._pool.send_form(
+                    Held(request, until=end), session, method=request.method
+                )
             except BulkupError as error:
                 errors.append(error)
             answers_s.append(self._clock() - began)
@@ -247,8 +282,13 @@ class _HeldPayload(StreamedPayload):
 
 
 def _heavy(length: int) -> Request:
-    return Request("pwg.images.exist", (("md5sum_list", "0 " * length),))
+    return Request("pwg.images.exist", (("md5sum_list", _list(length)),))
 
 
 def _padded(length: int) -> Request:
-    return Request("pwg.getVersion", (("pad", "0 " * length),))
+    """Return a light request that is as long as a heavy one."""
+    return Request("pwg.getVersion", (("pad", _list(length)),))
+
+
+def _list(length: int) -> str:
+    return " ".join(islice(cycle(TEXTS), length))

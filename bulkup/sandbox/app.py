@@ -21,7 +21,7 @@ from bulkup.sandbox.http import Front, Oversize, Seen
 from bulkup.sandbox.methods import methods_of
 from bulkup.sandbox.methods.community import Community
 from bulkup.sandbox.versions import VERSIONS, Release
-from bulkup.sandbox.workers import DERIVATIVE_SHARE, Workers
+from bulkup.sandbox.workers import DERIVATIVE_SHARE, UserCaches, Workers
 
 _LOG_LENGTH = 100_000
 # Above aiohttp's default, so that long addresses get the sandbox's own 414.
@@ -40,9 +40,9 @@ class Sandbox:
     one worker is added every `grow_s` while requests wait. All work shares `cpus` processors
     evenly, or has a processor each (None). The work is `request_s` for each request, `finish_s`
     for finishing a photo, of which a second worker does `derivative_share`, `page_s` for a view of
-    the front page, and `exist_cost_s` for looking up 100,000 MD5s. A finish or a page may differ
-    from its mean by a fraction of up to `spread`. Emptying the lounge takes `lounge_s`, without
-    processor time.
+    the front page, `exist_cost_s` for looking up 100,000 MD5s, and `user_cache_s` for rebuilding
+    the cache of an account. A finish or a page may differ from its mean by a fraction of up to
+    `spread`. Emptying the lounge takes `lounge_s`, without processor time.
 
     With `use_iptc`, the gallery reads titles, descriptions and keywords from IPTC data of JPEGs.
     With `community`, the Community plugin is active and grants these permissions. With
@@ -65,6 +65,7 @@ class Sandbox:
         page_s: float = 0.0,
         spread: float = 0.0,
         exist_cost_s: float = 0.0,
+        user_cache_s: float = 0.0,
         lounge_s: float = 0.0,
         gateway_timeout_s: float = 60.0,
         chunk_kb: int = 500,
@@ -140,10 +141,14 @@ class Sandbox:
         )
         self._path = f"/{path.strip('/')}/".replace("//", "/")
         self.community = Community(community or (), self.gallery)
+        self.user_caches = UserCaches(
+            self.workers, rebuild_s=user_cache_s, sleeps=release.caches_users
+        )
         backend = Backend(
             gallery=self.gallery,
             accounts=self._accounts,
             workers=self.workers,
+            user_caches=self.user_caches,
             methods=methods_of(release, only=only),
             path=self._path,
             only=only,

@@ -20,10 +20,19 @@ from bulkup.sandbox.php import (
     succeed,
 )
 from bulkup.sandbox.versions import Release
-from bulkup.sandbox.workers import Workers
+from bulkup.sandbox.workers import UserCaches, Workers
 
 Fields = dict[str, str | list[str]]
 _UPLOADS = {"pwg.images.upload", "pwg.images.uploadAsync"}
+_CHANGES_PHOTOS = {
+    "pwg.images.add",
+    "pwg.images.delete",
+    "pwg.images.setCategory",
+    "pwg.images.setInfo",
+    "pwg.images.uploadAsync",
+    "pwg.images.uploadCompleted",
+}
+_ADMIN_PAGE = "/admin.php?page="
 NOISE = php_message("Warning", "Undefined variable $sandbox")
 # Piwigo 13 on PHP 8.2 puts this before every answer.
 _NOISE_OF_13 = "".join(
@@ -53,6 +62,7 @@ class Incoming:
     sid: str
     key: str
     agent: str
+    referer: str
     query: Fields
     post: Fields = field(default_factory=dict)
     files: dict[str, Part] = field(default_factory=dict)
@@ -258,6 +268,7 @@ class Backend:
     gallery: Gallery
     accounts: Accounts
     workers: Workers
+    user_caches: UserCaches
     methods: Mapping[str, Method]
     path: str
     only: set[str] | None
@@ -338,6 +349,8 @@ class Backend:
             and isinstance(password, str)
         ):
             call.log_in(name, password, by=incoming.method)
+        if not (self.release.caches_users and _ADMIN_PAGE in incoming.referer):
+            await self.user_caches.load(call.user.name)
         if incoming.method not in _UPLOADS and call.gallery.lounge_is_due():
             await call.gallery.empty_lounge()
         if not incoming.method:
@@ -354,4 +367,8 @@ class Backend:
         if (method.admin and not call.user.is_admin) or (method.no_key and call.by_key):
             raise Refusal(401, "Access denied")
         call.params = check_params(method.params, given=incoming.post or incoming.query)
-        return await method.run(call)
+        result = await method.run(call)
+        partly_sent = isinstance(result, dict) and "message" in result
+        if incoming.method in _CHANGES_PHOTOS and not partly_sent:
+            self.user_caches.invalidate()
+        return result

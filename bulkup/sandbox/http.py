@@ -277,6 +277,7 @@ class Front:
 
     async def _front_page(self) -> Answer:
         async with self.backend.workers.one():
+            await self.backend.user_caches.load(GUEST.name)
             await self.backend.workers.page()
             text = front_page(self.backend.gallery, path=self.backend.path)
             return Answer(200, PAGE, text)
@@ -312,6 +313,7 @@ def _incoming(request: web.Request) -> Incoming:
         sid=request.cookies.get("pwg_id", ""),
         key=request.headers.get("X-PIWIGO-API", ""),
         agent=request.headers.get("User-Agent", ""),
+        referer=request.headers.get("Referer", ""),
         query=_fields(parse_qsl(request.query_string, keep_blank_values=True)),
     )
 

@@ -76,6 +76,11 @@ class Release:
         return self.major < 15
 
     @property
+    def caches_users(self) -> bool:
+        """Whether requests sleep while another one rebuilds their user's cache."""
+        return self.major in {15, 16}
+
+    @property
     def random_paths(self) -> bool:
         """Whether equal contents stored within one second get two files."""
         return self.major >= 15

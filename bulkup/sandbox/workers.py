@@ -15,6 +15,7 @@ DERIVATIVE_SHARE = 0.72
 
 # Piwigo tries three ways to request a derivative from itself.
 _SELF_REQUESTS = 3
+_SLEEP_S = 1.0
 _HISTORY = 100_000
 _DECK_SIZE = 20
 _ROUNDING_S = 1e-9
@@ -182,6 +183,38 @@ class Workers:
             self.size += 1
             self._pool.release()
             self._grow_later()
+
+
+class UserCaches:
+    """Piwigo's caches of what each account may see; a change of photos invalidates all.
+
+    The next request of an account rebuilds its cache. With `sleeps`, as in 15.7 to 16.4, other
+    requests of the account sleep meanwhile; otherwise they rebuild it as well.
+    """
+
+    def __init__(self, workers: Workers, *, rebuild_s: float, sleeps: bool) -> None:
+        self.slept = 0
+        self._workers = workers
+        self._rebuild_s = rebuild_s
+        self._sleeps = sleeps
+        self._valid: set[str] = set()
+        self._rebuilding: set[str] = set()
+
+    def invalidate(self) -> None:
+        """Empty the caches of all accounts."""
+        self._valid.clear()
+
+    async def load(self, account: str) -> None:
+        """Provide the cache of an account, while holding a worker."""
+        while self._rebuild_s and account not in self._valid:
+            if self._sleeps and account in self._rebuilding:
+                self.slept += 1
+                await asyncio.sleep(_SLEEP_S)
+                continue
+            self._rebuilding.add(account)
+            await self._workers.compute(self._rebuild_s)
+            self._rebuilding.discard(account)
+            self._valid.add(account)
 
 
 def _factors(spread: float, *, seed: int) -> Iterator[float]:

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkup import errors
-from bulkup.piwigo.multipart import Throttle
+from bulkup.piwigo.multipart import Form, Throttle
 from bulkup.piwigo.protocol import ANSWER_LIMIT, Answer, Request
 from bulkup.piwigo.session import Credentials, Session, SessionPool, Timeouts, retry_after
 from bulkup.piwigo.transport import Transport, connector_for
@@ -116,7 +116,23 @@ async def test_a_held_form_is_there_but_for_its_end_until_that_is_let_out() -> N
 
     async with talking(handle) as (_, session):
         request = Request("exist", (("pad", "x"), ("md5sum_list", text)))
-        assert (await session.post_form(Held(request, until=end))).body == OK
+        assert (await session.post_form(Held(request, until=end), method="exist")).body == OK
+
+
+@pytest.mark.parametrize("is_member", [False, True])
+async def test_uploads_come_from_the_upload_page_so_that_they_wait_for_no_user_cache(
+    tmp_path: Path, is_member: bool
+) -> None:
+    async with talking() as (raw, session):
+        session.is_member = is_member
+        await send(session, make_photo(tmp_path, size=10))
+        await session.post(Request("pwg.images.setInfo"))
+        await session.post_form(Form(()), method="pwg.images.exist")
+        await session.post(Request("pwg.categories.getList"))
+        *uploads, albums = [request.header("Referer") for request in raw.requests]
+        page = None if is_member else f"{raw.url}admin.php?page=photos_add"
+    assert uploads == [page] * 3
+    assert albums is None  # it needs the cache
 
 
 async def test_a_wait_for_the_throttle_is_no_silence_of_the_server(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
-from bulkup.sandbox.workers import Workers, _factors
+from bulkup.sandbox.workers import UserCaches, Workers, _factors
 from tests.support.loop_time import VIRTUAL_TIME, VirtualTimeLoop
 
 
@@ -170,3 +170,25 @@ def test_costs_vary_around_their_mean() -> None:
     assert (min(factors), max(factors)) == (0.5, 1.5)
     assert sum(factors) == pytest.approx(20)
     assert set(islice(_factors(0.0, seed=1), 20)) == {1.0}
+
+
+@pytest.mark.parametrize(
+    ("sleeps", "ended"),
+    [
+        pytest.param(True, [0.5, 0.5, 1.0], id="15.7 to 16.4"),
+        pytest.param(False, [0.5, 0.5, 0.5], id="others"),
+    ],
+)
+async def test_a_user_cache_is_rebuilt_once_while_others_of_the_account_sleep(
+    sleeps: bool, ended: list[float]
+) -> None:
+    caches = UserCaches(pool(), rebuild_s=0.5, sleeps=sleeps)
+
+    async def load(account: str) -> float:
+        await caches.load(account)
+        return now()
+
+    assert sorted(await asyncio.gather(*map(load, ("admin", "admin", "guest")))) == ended
+    assert await load("admin") == ended[-1]
+    caches.invalidate()
+    assert await load("admin") == ended[-1] + 0.5
