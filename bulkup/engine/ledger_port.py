@@ -69,7 +69,6 @@ class Fact(StrEnum):
     FINISHING = "finishing"  # more photos than this finished at once froze the server
     PLACES = "places"  # finishing this many photos at once gave the best throughput
     FINISH_MS = "finish-ms"  # finishing a photo alone took this many milliseconds
-    PROOF = "proof"  # a list of this many MD5s kept a worker busy while workers were proven
     UNPROVEN = "unproven"  # this many PHP workers could not be proven
     CHUNK = "chunk"  # a chunk of this many bytes passed, and a larger one did not
     # 1: the gallery reads this kind of IPTC texts from the files itself, 0: it does not

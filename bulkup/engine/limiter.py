@@ -1,7 +1,8 @@
 """Limits how many photos are finished at once, by the server's workers and its speed.
 
 `engine.pacing` decides; this module starts the proofs of workers, detects stalls and hands out
-slots. The first photo is finished alone; then workers are proven, with all slots free.
+slots. Workers are proven before the first photo is sent: with nothing else in flight, that takes a
+third of a second on a fast connection, and is most certain.
 """
 
 import time
@@ -53,13 +54,7 @@ Hold = Callable[[], AbstractAsyncContextManager[None]]
 
 
 class WorkerCounter(Protocol):
-    """Proves how many PHP workers the server has, without harm.
-
-    `length` is the length of the list that keeps a worker busy, None while unknown. It may be set
-    to one that an earlier run found.
-    """
-
-    length: int | None
+    """Proves how many PHP workers the server has, without harm."""
 
     async def prove(self, workers: int, *, hold: Hold) -> int | None:
         """Return how many workers are proven, up to this many; None if that can't be measured.
@@ -91,6 +86,8 @@ class Limiter:
         self._clock = clock
         self._first_stall_s = first_stall_s
         self._facts_loaded = pacing.fixed
+        self._begun = False
+        self._ready = anyio.Event()
         self._proving = False
         self._proven_at = float("-inf")
         self._parallel_proof = True
@@ -104,6 +101,12 @@ class Limiter:
         self._known_most = pacing.most
         self._known: dict[Fact, int] = {}
         self._noticed: set[str] = set()
+
+    async def begin(self) -> None:
+        """Wait until the first proof of workers is over, before the first photo is sent."""
+        self._begun = True
+        self._changed.set()
+        await self._ready.wait()
 
     @asynccontextmanager
     async def slot(self, job: Job | None = None, *, alias: str = "") -> AsyncIterator["Slot"]:
@@ -164,13 +167,15 @@ class Limiter:
         """Run the limiter's background work until cancelled. Raises `RunError`."""
         while True:
             await self._watch()
-            if not self._facts_loaded and (self._inside or self._queue):
+            if not self._facts_loaded and (self._begun or self._queue):
                 await self._load_facts()
                 await self._report()
             while (wanted := self.pacing.wanted_workers) is not None:
-                if not self.pacing.measured or (self._inside and not self._parallel_proof):
-                    break  # until one photo is finished alone, or until the slots are free
+                if self._inside and not self._parallel_proof:
+                    break  # until the slots are free
                 await self._prove(wanted)
+            if self._facts_loaded:
+                self._ready.set()
             if self._blocked and not self._inside:
                 await self._look_for_single_worker()
             self._admit()
@@ -205,8 +210,7 @@ class Limiter:
         """Whether no finish may begin before a proof: it is best made with all slots free."""
         if self.pacing.wanted_workers is None:
             return False
-        free = not self._inside and self.pacing.measured
-        return free or not self._parallel_proof
+        return not self._inside or not self._parallel_proof
 
     def _note_alive(self) -> None:
         """Note that the server is alive."""
@@ -219,7 +223,6 @@ class Limiter:
         self.pacing.most = min(self.pacing.most, facts.get(Fact.FINISHING, self.pacing.most))
         self._known_most = self.pacing.most
         self._known = dict(facts)
-        self._worker_counter.length = facts.get(Fact.PROOF, self._worker_counter.length)
         unproven = facts.get(Fact.UNPROVEN, 0)
         self.pacing.begin(
             facts.get(Fact.PLACES),
@@ -251,7 +254,6 @@ class Limiter:
             self._notice_once(UNCOUNTED, UNCOUNTED_HINT)
         elif found is not None and useful:
             await self._learn(Fact.WORKERS, max(found, self._known_workers))
-            await self._learn(Fact.PROOF, self._worker_counter.length)
         elif found is not None:
             await self._learn(Fact.UNPROVEN, found + 1)
 

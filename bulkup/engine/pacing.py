@@ -1,8 +1,8 @@
 """Decides how many photos are finished at once, from how long that takes. Pure: no I/O, no clock.
 
-A run begins immediately, with one finish at a time. The limit then doubles while throughput grows,
-like TCP's slow start and Vector's adaptive concurrency, and settles where it stops growing. After
-an earlier run, the limit that was best then is used as soon as workers are proven. Afterwards,
+A run begins with one photo, finished alone. The limit then doubles while throughput grows, like
+TCP's slow start and Vector's adaptive concurrency, and settles where it stops growing. After an
+earlier run, the limit that was best then is used as soon as workers are proven. Afterwards,
 trials with one slot more or less, in turns, track the server, as BBR probes for bandwidth. The
 signal is throughput over several finishes, never a single slow one, as in Netflix' gradient
 limiter. The limit always stays below the number of workers that are proven.
@@ -26,7 +26,8 @@ FIRST_SLOTS: Final = 4
 """Slots to prove workers for at first, at least: one try then proves all of a small pool."""
 
 FEWEST_PER_STEP: Final = 3
-"""A step of the climb is judged from two finishes per slot, and at least this many."""
+"""A step of the climb is judged from two finishes per slot, and at least this many; with one slot,
+a single one is enough."""
 
 WORTH_A_PROOF: Final = 1.4
 """The step to two slots must have multiplied the throughput by this before workers are proven for
@@ -34,6 +35,10 @@ the next step: a proof delays other requests …"""
 
 WORTH_A_LARGE_PROOF: Final = 1.7
 """… and a later step by this: proving more workers may stop all requests of a small pool."""
+
+EFFICIENT: Final = 0.7
+"""Before a later step, a slot must also be worth so much of one alone: it is not on a server whose
+few processors are busy, where a large proof takes seconds."""
 
 SETTLED_S: Final = 15.0
 """How long the limit is kept after the climb."""
@@ -134,7 +139,7 @@ class _Climb:
         if self.before is None or at_once > self.before[0]:
             self.latencies.append(latency_s)
             self.rates.append(at_once / max(latency_s, 1e-9))
-        if len(self.rates) < max(FEWEST_PER_STEP, 2 * slots):
+        if slots > 1 and len(self.rates) < max(FEWEST_PER_STEP, 2 * slots):
             return None
         return median(self.latencies), median(self.rates)
 
@@ -211,11 +216,6 @@ class Finishing:
         return None if self._asked is None else workers_for(self._asked)
 
     @property
-    def measured(self) -> bool:
-        """Whether a photo has been finished in this run."""
-        return bool(self._recent)
-
-    @property
     def usual_s(self) -> float | None:
         """The median seconds of the last finishes; before the first, those of an earlier run."""
         return median(self._recent) if self._recent else self.alone_s
@@ -286,8 +286,7 @@ class Finishing:
         ended = slots == self.most
         if climb.before is not None:
             fewer, slower = climb.before
-            worth = WORTH_A_PROOF if slots == 2 else WORTH_A_LARGE_PROOF
-            ended |= slots == self.ceiling and (rate < slower * worth or not self._spare)
+            ended |= slots == self.ceiling and not self._worth_a_proof(slots, rate, slower)
             stretched = self.alone_s is not None and usual_s > self.alone_s * STRETCH
             if stretched or rate < slower * CLEAR_GAIN:
                 gained = rate >= slower * GAIN
@@ -302,6 +301,13 @@ class Finishing:
             self._climb = _Climb(before=(slots, rate))
         elif waiting and self._asked is None:
             self._asked = min(2 * slots, self.most)
+
+    def _worth_a_proof(self, slots: int, rate: float, slower: float) -> bool:
+        """Return whether to prove workers for more slots, as the last step brought this rate."""
+        if slots == 2:
+            return self._spare and rate >= slower * WORTH_A_PROOF
+        efficient = self.alone_s is None or rate * self.alone_s >= slots * EFFICIENT
+        return self._spare and efficient and rate >= slower * WORTH_A_LARGE_PROOF
 
     def _settle(self, slots: int, now: float) -> None:
         """End the climb."""

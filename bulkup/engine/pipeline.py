@@ -189,6 +189,7 @@ async def run(
                     tasks.start_soon(dedupe_stage, jobs, unsent_in, deduplicator, context)
                     send = partial(
                         upload_stage,
+                        limiter=limiter,
                         outcomes=outcomes,
                         deduplicator=deduplicator,
                         originals=originals,
@@ -320,6 +321,7 @@ async def upload_stage(
     out: MemoryObjectSendStream[Sent],
     context: UploadContext,
     *,
+    limiter: Limiter,
     outcomes: OutcomeRecorder,
     deduplicator: Deduplicator,
     originals: OriginalFormats,
@@ -336,6 +338,7 @@ async def upload_stage(
             left = [job]  # or an equal photo in its place
             while left and await stop.may_begin():
                 current = left.pop()
+                await limiter.begin()
                 try:
                     async with context.recovery.proving("upload", current.photo.path):
                         sent = await executor.upload(current, context)

@@ -48,7 +48,7 @@ LENGTHEN: Final = 4
 NOTICEABLE_S: Final = 0.02
 """… that is this much longer than a light request."""
 
-SHORTEST_S: Final = 0.12
+SHORTEST_S: Final = 0.1
 """How long the shortest list should keep a worker busy …"""
 
 LONGEST: Final = 2

@@ -30,7 +30,6 @@ class Workers:
     """As many as there are, and how many were asked to be proven."""
 
     there: int | None
-    length: int | None = None
     proofs: list[int] = field(default_factory=list)
 
     async def prove(self, workers: int, *, hold: Hold) -> int | None:
@@ -114,7 +113,7 @@ async def after(rig: Rig, *, times: int, at_once: int = 4) -> Rig:
     return rig
 
 
-async def test_workers_are_proven_after_the_first_finish_while_nobody_begins_to_send() -> None:
+async def test_workers_are_proven_before_the_first_photo_while_nobody_begins_to_send() -> None:
     rig = Rig(workers=6)
     done: list[str] = []
     prove = rig.worker_counter.prove
@@ -126,7 +125,6 @@ async def test_workers_are_proven_after_the_first_finish_while_nobody_begins_to_
         async with hold():
             assert not rig.recovery._gate.is_set()
             tasks.start_soon(rig.recovery.run, send)
-            tasks.start_soon(rig.finish)
             await anyio.wait_all_tasks_blocked()
             done.append("proven")
         return await prove(workers, hold=hold)
@@ -134,15 +132,15 @@ async def test_workers_are_proven_after_the_first_finish_while_nobody_begins_to_
     rig.worker_counter.prove = watched  # type: ignore[method-assign]
     async with rig.attended(), anyio.create_task_group() as tasks:
         await checkpoint()
-        assert rig.worker_counter.proofs == []  # a run that finishes nothing asks nothing
-        await rig.finish()
-        assert rig.limiter.pacing.usual_s == 1.0
-        await anyio.wait_all_tasks_blocked()
+        assert rig.worker_counter.proofs == []  # a run that sends nothing asks nothing
+        await rig.limiter.begin()
+        assert "proven" in done
+        await rig.limiter.begin()
     assert done == ["proven", "sent"]
     assert rig.worker_counter.proofs == [6]
     assert rig.limiter.pacing.workers == 6
     assert rig.facts[Fact.WORKERS] == 6
-    assert rig.limits == [(1, 1), (2, 4)]
+    assert rig.limits == [(1, 1), (1, 4)]
 
 
 async def test_a_proof_that_fails_beside_a_photo_is_made_with_nobody_inside() -> None:
@@ -197,15 +195,12 @@ async def test_what_could_not_be_proven_holds_up_no_later_run() -> None:
     assert again.worker_counter.proofs == [3]
 
 
-async def test_a_proof_begins_with_the_list_and_the_time_that_an_earlier_run_found() -> None:
-    rig = Rig(workers=8)
-    rig.worker_counter.length = 40_000
-    await after(rig, times=10)
-    assert (rig.facts[Fact.PROOF], rig.facts[Fact.FINISH_MS]) == (40_000, 1_000)
+async def test_a_run_begins_with_the_usual_time_of_an_earlier_one() -> None:
+    rig = await after(Rig(workers=8), times=10)
+    assert rig.facts[Fact.FINISH_MS] == 1_000
     again = Rig(workers=8, memory=rig.memory)
     async with again.attended(), again.limiter.slot():
         await anyio.wait_all_tasks_blocked()
-        assert again.worker_counter.length == 40_000
         assert again.limiter.pacing.usual_s == 1.0
 
 
