@@ -98,6 +98,7 @@ class WorkerCounter:
         self._pool = pool
         self._clock = clock
         self._length: int | None = None  # of the shortest list
+        self._arrival_s = 0.0  # the time that sending one text takes
 
     async def count(self, most: int) -> int | None:
         """Return the proven number of workers, up to `most`, or None if it can't be measured.
@@ -161,13 +162,18 @@ class WorkerCounter:
 
     async def _time_lists(self, session: Session) -> int:
         """Return the length of a list that keeps a worker busy for `SHORTEST_S`, roughly."""
+        await self._pool.send(session, _padded(0))  # logs in if necessary
+        connection_s = await self._timed(session, _padded(0))
         length = FIRST_LENGTH
         while True:
-            light_s = await self._timed(session, _padded(length))  # also logs in if necessary
+            light_s = await self._timed(session, _padded(length))
+            self._arrival_s = max(0.0, light_s - connection_s) / length
             work_s = await self._timed(session, _heavy(length)) - light_s
-            if work_s >= NOTICEABLE_S or length * LENGTHEN > MOST_LENGTH:
+            next_length = length * LENGTHEN
+            too_slow = self._arrival_s * next_length > MOST_ARRIVAL_S
+            if work_s >= NOTICEABLE_S or too_slow or next_length > MOST_LENGTH:
                 break
-            length *= LENGTHEN
+            length = next_length
         longer = SHORTEST_S / max(work_s, NOTICEABLE_S)
         return max(FIRST_LENGTH, min(MOST_LENGTH, int(length * longer)))
 
@@ -192,6 +198,8 @@ class WorkerCounter:
             count = max(1, workers - 1 - len(finishing) + bool(finishing))
             step = (LONGEST - 1) / max(count - 1, 1)
             lengths = [int(length * (1 + step * number)) for number in range(count)]
+            if self._arrival_s * sum(lengths) > MOST_ARRIVAL_S:
+                return _Try(length, too_slow=True)
             # one more, as the light request needs a connection, too
             padded = [_padded(each) for each in (*lengths, lengths[-1])]
             arrival_s = (await self._burst(session, padded))[-1]
