@@ -4,6 +4,7 @@
 man page. `python docs/generate.py NAME` prints one of them.
 """
 
+import ast
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,6 +23,7 @@ from bulkup.cli.help import COMMANDS as HELP
 from bulkup.errors import FailureKind, gallery, local, run, server
 from bulkup.events import NAMES, Event
 
+PACKAGE: Final = Path(bulkup.__file__).parent
 COMMANDS: Final = list(HELP)
 JSON_TYPES: Final = {
     Path: "string",
@@ -168,6 +170,25 @@ def api() -> str:
     return "\n".join([*lines, "```", ""])
 
 
+def module_table() -> str:
+    """Return a table for each package: its modules, with the first lines of their docstrings."""
+    tables = []
+    for package in sorted(PACKAGE.rglob("__init__.py")):
+        rows = [
+            _row([f"`{module.name}`", _cell(_docstring(module).split("\n\n")[0])])
+            for module in sorted(package.parent.glob("*.py"))
+            if module != package
+        ]
+        title = package.parent.relative_to(PACKAGE.parent).as_posix()
+        text = _docstring(package) if package.parent != PACKAGE else ""
+        tables.append(f"## {title}/\n\n{text}\n\n{_table(['module', 'content'], rows)}")
+    return "\n".join(tables)
+
+
+def _docstring(module: Path) -> str:
+    return ast.get_docstring(ast.parse(module.read_text("utf-8"))) or ""
+
+
 def man_page() -> str:
     """Return the man page, in the macros of man(7)."""
     lines = [f'.TH BULKUP 1 "" "bulkup {bulkup.__version__}" "User Commands"']
@@ -311,6 +332,7 @@ TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "failures": failure_table,
     "metrics": metric_table,
     "api": api,
+    "modules": module_table,
     "man": man_page,
 }
 

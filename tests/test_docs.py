@@ -54,6 +54,12 @@ def test_the_api_begins_with_the_function_and_has_every_public_name() -> None:
     assert ("class", "Account") in others
 
 
+def test_each_module_says_what_it_is_for() -> None:
+    modules = [path for path in generate.PACKAGE.rglob("*.py") if path.name != "__init__.py"]
+    rows = re.findall(r"(?m)^\| `\w+\.py` \| \S.+\. \|$", generate.module_table())
+    assert len(rows) == len(modules)
+
+
 def test_the_man_page_has_every_command_and_flag() -> None:
     text = generate.man_page().replace("\\-", "-")
     for command in generate.COMMANDS:
