@@ -1,4 +1,4 @@
-"""The photos that a command is for, and what is known of them here: albums, metadata, order."""
+"""Opens the paths of a command, and what describes its photos: exports, sidecars and a table."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -60,7 +60,7 @@ class Sources:
         return Matching(self.table, emit, complete=complete, stop=stop, formats=formats).emit
 
     def marks(self, arrangement: Arrangement) -> Marks | None:
-        """Return what the table says of order and covers.
+        """Return the function for the ranks and covers in the table, None without a table.
 
         Raises `UsageError` if it lacks the order.
         """

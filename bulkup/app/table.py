@@ -1,4 +1,4 @@
-"""Opens a table of metadata; reports its rows, and the photos, that do not match."""
+"""Opens a table of metadata; reports its rows, and photos, that do not match."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import aclosing

@@ -1,4 +1,4 @@
-"""The `albums` and `doctor` commands: a look at the gallery; and `status`.
+"""The `albums`, `doctor` and `status` commands.
 
 `status` shows past runs from the ledger alone.
 """

@@ -183,7 +183,7 @@ class Arranger:
         return covers | self._marked
 
     async def _arrange(self, album: int, chosen: int | None) -> None:
-        """Sort an album and set its cover, that which is `chosen` if any."""
+        """Sort an album and set its cover, `chosen` if that is given."""
         sort, cover = self._arrangement.sort, self._arrangement.cover
         if sort != "none" or cover in {"first", "newest"}:
             photos = await self._try("the order", partial(self._listed, album))

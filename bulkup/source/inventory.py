@@ -1,4 +1,4 @@
-"""What a dry run finds out of the sources of photos: exports, zip archives and a table."""
+"""Counts for a dry run what exports, zip archives and a table contribute to the photos."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ class _Counts:
 
 
 class Inventory:
-    """Counts the photos of each source, with what that tells of them; reads files.
+    """Counts the photos of each source, and its metadata and albums for them; reads files.
 
     Without `exports` or a `table` there are none. `is_left_out` returns whether a photo is left
     out because an export says that it was deleted.

@@ -1,4 +1,4 @@
-"""Exports of other services and programs: what they say of photos besides sidecars."""
+"""Exports of other services and programs: metadata of photos that is not in sidecars."""
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -39,7 +39,7 @@ class Reader(Protocol):
 
 
 class Exports:
-    """What exports say of photos; call it in worker threads.
+    """The metadata that exports have of photos; call it in worker threads.
 
     `parts` are the zip archives of one tree. Dates in UTC are converted to `zone`, by default the
     local one.
