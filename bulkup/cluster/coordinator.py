@@ -408,8 +408,6 @@ class Coordinator:
             case "beat", beat_at:
                 member.beat_at = beat_at
                 self._send_state(member)
-            case "remarks", remarks:
-                self._remarks[member.topic] = remarks
             case "event", None, event:
                 self._accept_event(member, event)
             case "event", number, event if call := member.calls.get(number):
@@ -449,6 +447,7 @@ class Coordinator:
 
     def _accept(self, member: Member, call: Call, outcome: Outcome) -> None:
         """Accept the outcome of a call."""
+        self._remarks[member.topic] = outcome.remarks
         if isinstance(outcome.error, RunError) and len(self.members) > 1:
             # perhaps only its own connection or account has failed
             self._exclude(member.address, outcome.error.message)
@@ -565,11 +564,10 @@ class Coordinator:
     def _order(self, call: Call) -> Order:
         """Return the order of a call; it may read files."""
         job, context = call.job, call.context
-        fields: dict[str, str | int | frozenset[int] | None] = {}
+        fields: dict[str, Any] = {}
         if job is not None and context is not None:
-            names = ("md5", "album", "replaces", "format_of", "differs")
+            names = ("md5", "album", "further", "replaces", "format_of", "differs")
             fields = {name: getattr(job, name) for name in names}
-            fields["further"] = job.further
             fields["level"] = context.level if job.level is None else job.level
         return Order(
             number=call.number,

@@ -74,7 +74,7 @@ class Outcome:
     """The result of an order: an MD5 and perhaps an event, or an error, or why it is `unseen`.
 
     `content` is the size and modification time (ns) of a file that changed meanwhile. `written` is
-    the metadata that was set.
+    the metadata that was set, `remarks` are those of the worker so far, each with a hint.
     """
 
     number: int
@@ -85,6 +85,7 @@ class Outcome:
     doubtful: Mapping[str, int] = field(default_factory=dict)
     error: Exception | None = None
     unseen: str = ""
+    remarks: Sequence[tuple[str, str]] = ()
 
 
 HINT: Final = "Give the folder here and there, such as --map /mnt/nas1=/volume1/photos."

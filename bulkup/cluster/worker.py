@@ -127,7 +127,6 @@ class RunPlugin(WorkerPlugin):  # type: ignore[misc]
         self._numbers = count(1)
         self._topic = ""
         self._orders: dict[Path, Order] = {}
-        self._remarks: list[tuple[str, str]] = []
         self._capacity = {
             False: anyio.CapacityLimiter(HASHING),
             True: anyio.CapacityLimiter(invitation.settings.concurrency),
@@ -297,10 +296,7 @@ class RunPlugin(WorkerPlugin):  # type: ignore[misc]
         async with self._capacity[bool(order.job)]:
             outcome = await self._outcome(order)
         remarks = list(self._gallery.metadata.remarks())
-        if remarks != self._remarks:
-            self._remarks = remarks
-            self.post("remarks", remarks)
-        self.post("outcome", outcome)
+        self.post("outcome", replace(outcome, remarks=remarks))
 
     async def _outcome(self, order: Order) -> Outcome:
         doubtful: dict[str, int] = {}
