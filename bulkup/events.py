@@ -551,6 +551,10 @@ Event = (
 Emit = Callable[[Event], None]
 
 
+def discard(_: Event) -> None:
+    """Discard the event."""
+
+
 @dataclass(slots=True)
 class Tally:
     """Counts of a run, taken from its events; sizes in bytes.

@@ -35,7 +35,7 @@ from bulkup.app.upload import upload_photos
 from bulkup.engine.albums import ROOT, AlbumPath, Albums
 from bulkup.engine.arrange_options import NOTHING
 from bulkup.engine.context import Stop, UploadContext
-from bulkup.engine.executor import Executor, LocalExecutor, discard
+from bulkup.engine.executor import Executor, LocalExecutor
 from bulkup.engine.job import Job
 from bulkup.engine.members import IdSet
 from bulkup.engine.pipeline import Plan
@@ -63,6 +63,7 @@ from bulkup.events import (
     PhotoUploaded,
     Retrying,
     SkipReason,
+    discard,
 )
 from bulkup.piwigo.client import PiwigoServer
 from bulkup.piwigo.originals import Original

@@ -38,7 +38,7 @@ from bulkup.errors import (
     Transient,
 )
 from bulkup.errors import run as run_failures
-from bulkup.events import SkipReason
+from bulkup.events import SkipReason, discard
 from bulkup.output import findings
 from bulkup.output.findings import Check, CheckProgress, Finding, OnFinding
 from bulkup.piwigo.community import Community
@@ -102,7 +102,7 @@ async def examine(
         await sleep(min(seconds, LONGEST_WAIT_S))
 
     recovery = Recovery(
-        POLICY, emit=lambda _: None, probe=anyio.lowlevel.checkpoint, sleep=wait, clock=clock
+        POLICY, emit=discard, probe=anyio.lowlevel.checkpoint, sleep=wait, clock=clock
     )
     archive = bool(roots) or filters.listing is not None
     async with open_survey(

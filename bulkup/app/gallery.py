@@ -33,7 +33,7 @@ from bulkup.errors import (
     Transient,
 )
 from bulkup.errors import run as run_failures
-from bulkup.events import Emit, Noticed, RunStarted
+from bulkup.events import Emit, Noticed, RunStarted, discard
 from bulkup.piwigo.client import PiwigoServer
 from bulkup.piwigo.connect import clean_url, connect
 from bulkup.piwigo.multipart import Throttle
@@ -83,7 +83,7 @@ async def open_gallery(
     throttle: Throttle | None = None,
     describe: Describer | None = None,
     connections: int = 0,
-    emit: Emit = lambda _: None,
+    emit: Emit = discard,
     clock: Callable[[], float] = time.monotonic,
     sleep: Sleep = anyio.sleep,
 ) -> AsyncIterator[tuple[PiwigoServer, Recovery]]:

@@ -34,13 +34,13 @@ from bulkup.cluster.queue import Call, WorkQueue, resolve
 from bulkup.cluster.scheduler import BatchLost, Cluster, ClusterAddress, open_cluster
 from bulkup.cluster.worker import join, leave
 from bulkup.engine.context import Stop, UploadContext
-from bulkup.engine.executor import LocalExecutor, NotStarted, discard
+from bulkup.engine.executor import LocalExecutor, NotStarted
 from bulkup.engine.job import Job
 from bulkup.engine.retry import Recovery, Sleep
 from bulkup.errors import BulkupError, PhotoError, RunError, one_error
 from bulkup.errors import local as local_failures
 from bulkup.errors import run as run_failures
-from bulkup.events import Emit, Event, Noticed, OutageBegan, OutageEnded, PhotoUploaded
+from bulkup.events import Emit, Event, Noticed, OutageBegan, OutageEnded, PhotoUploaded, discard
 from bulkup.source.files import version
 from bulkup.source.photos import Photo
 from bulkup.source.zone import local_zone

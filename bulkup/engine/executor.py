@@ -19,7 +19,7 @@ from bulkup.engine.upload import CHANGED_TRIES, upload
 from bulkup.errors import BulkupError, PhotoChanged, PhotoError, RunError, count_text
 from bulkup.errors import local as local_failures
 from bulkup.errors import run as run_failures
-from bulkup.events import Emit, Event, PhotoHashing, PhotoUploaded
+from bulkup.events import Emit, PhotoHashing, PhotoUploaded, discard
 from bulkup.source.convert import Converted, Slots, convert
 from bulkup.source.photos import Photo, fingerprint
 
@@ -30,10 +30,6 @@ PROCESSES: Final = os.cpu_count() or 2
 
 SPOOL_BYTES: Final = 256 * 1024**2
 """How many bytes of JPEGs wait for their upload; beyond that, photos are converted once more."""
-
-
-def discard(_: Event) -> None:
-    """Discard the event."""
 
 
 class NotStarted(BulkupError):

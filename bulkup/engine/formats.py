@@ -9,7 +9,7 @@ import anyio
 from anyio import to_thread
 
 from bulkup.engine.context import RunContext, UploadContext
-from bulkup.engine.executor import Executor, NotStarted, discard
+from bulkup.engine.executor import Executor, NotStarted
 from bulkup.engine.job import Job
 from bulkup.engine.ledger_port import Entry, State
 from bulkup.engine.recorder import failure, present
@@ -24,6 +24,7 @@ from bulkup.events import (
     PhotoPlanned,
     PhotoPresent,
     PhotoUploaded,
+    discard,
 )
 from bulkup.source.files import version
 from bulkup.source.pairing import PairedFile, original_of

@@ -22,11 +22,10 @@ from bulkup.cluster.messages import LEASE_S
 from bulkup.cluster.scheduler import cluster_address
 from bulkup.cluster.worker import open_account
 from bulkup.engine.context import Stop
-from bulkup.engine.executor import discard
 from bulkup.engine.ledger_port import Fact, NoLedger
 from bulkup.engine.retry import Policy, Recovery
 from bulkup.errors import RunError
-from bulkup.events import LimitsChanged, PhotoUploaded
+from bulkup.events import LimitsChanged, PhotoUploaded, discard
 from bulkup.piwigo.session import Timeouts
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.faults import Kind

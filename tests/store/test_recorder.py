@@ -10,9 +10,17 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from bulkup import events
-from bulkup.engine.executor import discard
 from bulkup.errors import FailureMessage, RunError
-from bulkup.events import AlbumChecked, Emit, Event, FileMoved, FileSkipped, RunStarted, SkipReason
+from bulkup.events import (
+    AlbumChecked,
+    Emit,
+    Event,
+    FileMoved,
+    FileSkipped,
+    RunStarted,
+    SkipReason,
+    discard,
+)
 from bulkup.store.ledger import SqliteLedger
 from bulkup.store.recorder import SAVE_S, record_run
 from bulkup.store.run_history import Ending, Failure, HistoryWriter, RunInfo

@@ -24,10 +24,9 @@ from bulkup.cluster.messages import Invitation, PathMap
 from bulkup.cluster.scheduler import Cluster
 from bulkup.cluster.worker import RunPlugin
 from bulkup.engine.context import Stop
-from bulkup.engine.executor import discard
 from bulkup.engine.ledger_port import NoLedger
 from bulkup.engine.retry import Policy, Recovery
-from bulkup.events import Event, Noticed, PhotoUploaded
+from bulkup.events import Event, Noticed, PhotoUploaded, discard
 from bulkup.piwigo.client import PiwigoServer
 from bulkup.piwigo.connect import connect
 from bulkup.sandbox import Sandbox
