@@ -86,6 +86,7 @@ async def test_the_check_up_shows_findings_as_they_come_and_can_be_repeated(gui:
         assert "0 problems." in page.words
         page = await there.get("/checkup")
         assert "Fine: Piwigo 16.4.0" in page.words
+        assert "--album" not in page.words  # it is chosen later, on a page
         assert "Check again" in page.words
         assert f"bulkup doctor --url {box.url}" in page.words
         await there.post("/checkup", {"do": "start"})

@@ -168,6 +168,7 @@ async def stop_and_go_on(page: Page, box: Held) -> None:
     await expect(page.get_by_role("button", name="Stop at once")).to_be_visible()
     box.go.set()
     await expect(status).to_have_text("The upload was stopped.")
+    await expect(page.locator("#phase")).to_have_text("stopped")
     assert len(box.gallery.photos) == 3
     await press(page, "Go on with the upload")
     await expect(status).to_have_text("The upload has ended.")

@@ -240,6 +240,7 @@ async def test_the_last_message_says_how_it_ended(
         *_, seen = [message async for message in stream]
     assert (seen["over"], seen["phase"], seen["tone"]) == (True, phase, tone)
     assert seen["summary"].startswith(summary)
+    assert (seen["phase_words"] == "stopped") is (summary == "Stopped")
     assert not seen["in_flight"]
     if phase == "failed":
         assert seen["lines"][0]["what"] == "log-in refused"

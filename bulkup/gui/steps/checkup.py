@@ -13,7 +13,7 @@ from bulkup.gui.draft import Draft
 from bulkup.gui.session import Session
 from bulkup.gui.step import Step, Visit
 from bulkup.output.doctor import NAMES, Words, progress_text, words
-from bulkup.output.findings import CheckProgress, Finding, Mark
+from bulkup.output.findings import Check, CheckProgress, Finding, Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Checkup(Step):
     def _add(self, news: Finding | CheckProgress) -> None:
         if isinstance(news, CheckProgress):
             self._progress = progress_text(news)
-        else:
+        elif news.check is not Check.ALBUM or self._album():  # it is chosen later
             self._rows.append(Row(NAMES[news.check], news.mark.value, words(news)))
 
     def _count(self, mark: Mark) -> int:

@@ -90,7 +90,8 @@ def _phase_words(phase: Phase, state: RunState) -> tuple[str, str]:
     if phase == "running" and state.run:
         return RUNNING[state.run.task], ""
     if phase == "ended":
-        return "ended", "good" if state.ok else "warning"
+        words = "stopped" if state.interrupted else "ended"
+        return words, "good" if state.ok else "warning"
     return PHASES[phase]
 
 
