@@ -3,6 +3,7 @@
 import gc
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,6 +19,15 @@ __all__ = ["disk", "pytest_terminal_summary"]
 # a slow machine is no failure
 settings.register_profile("any", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests of whole systems and in browsers first.
+
+    Each of their modules takes long: begun last, one would keep a single process busy at the end.
+    """
+    first = [Path(__file__).with_name(name) for name in ("system", "gui")]
+    items.sort(key=lambda item: not any(item.path.is_relative_to(folder) for folder in first))
 
 
 def pytest_collection_finish() -> None:
