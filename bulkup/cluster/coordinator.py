@@ -53,7 +53,7 @@ MOST_LEAD: Final = 4000
 LONGER: Final = 3.0
 LEAST_S: Final = 1.0
 UNKNOWN_S: Final = 20.0
-"""A finish of a lost worker is over after 3 times the longest finish of the run, at least 1 s;
+"""A finish of a lost worker takes up to 3 times the longest finish of the run, at least 1 s;
 20 s if there was none."""
 
 LOOK_S: Final = 0.5
@@ -379,6 +379,19 @@ class Coordinator:
                 call.context.doubtful.update(dict.fromkeys(call.aliases, job.album))
             self._add(call, first=True)
 
+    async def _wait_for_finish(self, member: Member, job: Job, context: UploadContext) -> None:
+        """Wait until the server must have finished a photo of a lost worker, if it ever got it.
+
+        A request may wait long for a PHP worker, but later ones wait behind it. So the time counts
+        from the answer to a question that is asked when the worker can't be sending any more.
+        """
+        await self._sleep(max(0.0, member.last_message_at + GONE_S - self._clock()))
+        with suppress(BulkupError):  # then the next worker will meet it too
+            await self._recovery.run(lambda: context.gallery.find([job.md5]))
+        # it may take until a photo can be found, and then as long as a finish may take
+        usual_s = max(LEAST_S, LONGER * self._longest_s or UNKNOWN_S)
+        await self._sleep(self._recovery.policy.ask_s_for(job.photo.size) + usual_s)
+
     def _state(self) -> tuple[object, ...]:
         """Return the state of the run for workers: bandwidth share, hold, stop."""
         limit, members = self._settings.limit(), self.members.values()
@@ -520,9 +533,7 @@ class Coordinator:
             try:
                 await slot.measure(result)
             except _WorkerLost:
-                # it may take until a photo can be found, and then as long as a finish may take
-                usual_s = max(LEAST_S, LONGER * self._longest_s or UNKNOWN_S)
-                await self._sleep(self._recovery.policy.ask_s_for(call.photo.size) + usual_s)
+                await self._wait_for_finish(member, call.job or job, context)
                 self._tasks.start_soon(self._requeue, member, [call])
                 return
             except RunError as error:

@@ -6,6 +6,8 @@ Their clock is the test's: no worker is lost because the machine is slow.
 import hashlib
 import pickle
 import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,8 +19,8 @@ import pytest
 from anyio.lowlevel import checkpoint
 from distributed import Scheduler, Worker
 
-from bulkup.cluster.coordinator import open_coordinator
-from bulkup.cluster.messages import LEASE_S
+from bulkup.cluster.coordinator import UNKNOWN_S, open_coordinator
+from bulkup.cluster.messages import GONE_S, LEASE_S
 from bulkup.cluster.scheduler import cluster_address
 from bulkup.cluster.worker import open_account
 from bulkup.engine.context import Stop
@@ -187,9 +189,61 @@ async def test_the_slot_of_a_lost_worker_is_kept_until_the_server_has_finished(
             (member,) = (m for m in executor.coordinator.members.values() if m.tries)
             (worker,) = (w for w in executor.workers if w.address == member.address)
             await executor.lose(worker, silent=False)
+            await executor.pass_time(GONE_S)
             ask_s, sleeps = executor.recovery.policy.ask_s, executor.clock.sleeps
             await until(lambda: any(kept_s + ask_s <= sleep < 2 * kept_s for sleep in sleeps))
             await executor.pass_time(kept_s - 0.5)
+            assert box.workers.finishing == box.finishing_peak == 1
+            finishes.let(4)
+            await until(lambda: not box.workers.finishing)
+            await executor.pass_time()
+
+        executor.tasks.start_soon(lose)
+        await executor.run(archive, finishing=1)
+
+
+class Queue:
+    """The requests that wait for a PHP worker, in order, while it is `closed`."""
+
+    def __init__(self, box: Sandbox) -> None:
+        self._open, self._one = anyio.Event(), box.workers.one
+        self._open.set()
+        box.workers.one = self._queued  # type: ignore[method-assign]
+
+    def close(self) -> None:
+        self._open = anyio.Event()
+
+    def open(self) -> None:
+        self._open.set()
+
+    @asynccontextmanager
+    async def _queued(self) -> AsyncIterator[None]:
+        await self._open.wait()
+        async with self._one():
+            yield
+
+
+async def test_the_slot_of_a_lost_worker_is_kept_while_its_request_waits_for_a_php_worker(
+    tmp_path: Path,
+) -> None:
+    archive = make_archive(tmp_path, count=4, names=4, size=(300, 400))
+    faults = HookedFaults(method=UPLOAD, nth=0)
+    box = Sandbox(detect_duplicates=False, faults=faults)
+    finishes, queue = HeldFinishes(box), Queue(box)
+    faults.act = queue.close
+    async with team(2, box) as executor:
+
+        async def lose() -> None:
+            await until(lambda: faults.count)
+            (member,) = (m for m in executor.coordinator.members.values() if m.tries)
+            (worker,) = (w for w in executor.workers if w.address == member.address)
+            await executor.lose(worker, silent=True)
+            await executor.pass_time(GONE_S + 2 * UNKNOWN_S)
+            assert not finishes.begun
+            queue.open()
+            sleeps = executor.clock.sleeps
+            await until(lambda: finishes.begun > 1 or any(s > UNKNOWN_S for s in sleeps))
+            await executor.pass_time(UNKNOWN_S - 0.5)
             assert box.workers.finishing == box.finishing_peak == 1
             finishes.let(4)
             await until(lambda: not box.workers.finishing)

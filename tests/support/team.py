@@ -20,7 +20,7 @@ from distributed.security import Security
 from bulkup.app.executor import RunSettings
 from bulkup.app.settings import Account
 from bulkup.cluster.coordinator import Coordinator
-from bulkup.cluster.messages import Invitation, PathMap
+from bulkup.cluster.messages import LEASE_S, Invitation, PathMap
 from bulkup.cluster.scheduler import Cluster
 from bulkup.cluster.worker import RunPlugin
 from bulkup.engine.context import Stop
@@ -35,9 +35,9 @@ from tests.support.runs import ADMIN, Outcome, stored_sums, upload
 
 MAPS = PathMap()
 LOOK_S = 0.005
-STEP_S = 2.0
+STEP_S = 1.0  # less than the coordinator's least wait for a finish of a lost worker
 OFTEN_S = 0.05
-SPEED = 0.25
+SPEED = 0.001
 
 
 @contextmanager
@@ -61,8 +61,7 @@ async def until(condition: Callable[[], object]) -> None:
 class Clock:
     """The time of the coordinator and its workers, which a test may move on.
 
-    By itself it passes more slowly than real time, so that no lease ends because the machine is
-    slow.
+    By itself it hardly passes, so that no lease and no wait ends because the machine is slow.
     """
 
     def __init__(self) -> None:
@@ -93,6 +92,21 @@ class Team:
     events: list[Event]
     workers: list[DaskWorker] = field(default_factory=list)
     started: list[DaskWorker] = field(default_factory=list)
+    lost: list[RunPlugin] = field(default_factory=list)
+    finishes: set[object] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        if self.box.workers.finish_s:
+            self._finish = self.box.workers.finish
+            self.box.workers.finish = self._counted_finish  # type: ignore[method-assign]
+
+    async def _counted_finish(self) -> None:
+        """Finish a photo on the server, by its own clock: no more than one step may pass."""
+        self.finishes.add(finish := object())
+        try:
+            await self._finish()
+        finally:
+            self.finishes.remove(finish)
 
     async def join(self) -> DaskWorker:
         """Start one more worker, and wait until it takes part."""
@@ -114,12 +128,23 @@ class Team:
         return [p for p in worker.plugins.values() if isinstance(p, RunPlugin)]
 
     async def pass_time(self, seconds: float = float("inf")) -> None:
-        """Let the coordinator's time pass, as fast as those who live are heard."""
+        """Let the coordinator's time pass, as fast as those who live are heard.
+
+        A step ends when the server has finished what it was finishing when the step began, and
+        when lost workers whose lease is over have stopped.
+        """
         end = self.clock() + seconds
         while (left_s := end - self.clock()) > 0:
+            before = self.finishes.copy()
             self.clock.ahead_s += min(STEP_S, left_s)
             await anyio.sleep(LOOK_S)
+            await until(partial(before.isdisjoint, self.finishes))
+            await until(lambda: not any(map(self._is_late, self.lost)))
             await until(partial(self._heard_since, self.clock()))
+
+    def _is_late(self, plugin: RunPlugin) -> bool:
+        """Return whether a worker still sends although its lease is over."""
+        return bool(plugin._orders) and self.clock() >= plugin._answered_at + LEASE_S
 
     def _heard_since(self, moment: float) -> bool:
         """Return whether the coordinator has heard and answered all that will be heard."""
@@ -134,6 +159,7 @@ class Team:
         """End a worker in the midst of all that it does, or only its line to the coordinator."""
         self.workers.remove(worker)
         plugin = self.plugin(worker)
+        self.lost.append(plugin)
         self.coordinator._joining.add(worker.address)  # it does not come back
         plugin._flush = mock.Mock()  # type: ignore[method-assign]
         self.scheduler.unsubscribe_topic(plugin._topic, plugin._topic)  # the client's name
