@@ -15,7 +15,7 @@ from bulkup.engine.albums import ROOT, AlbumPath, AlbumResolver, Albums
 from bulkup.engine.context import Stop
 from bulkup.engine.dry_run import DryRunGallery
 from bulkup.engine.pipeline import Plan, walk_of
-from bulkup.engine.read import verdicts_on
+from bulkup.engine.read import judgements_on
 from bulkup.errors import PhotoError
 from bulkup.errors import local as local_failures
 from bulkup.events import Emit, Event, Noticed
@@ -214,12 +214,12 @@ async def preview_albums(
         named = frozenset(sources.roots)
         async with aclosing(walk_of(plan)) as walk:
             async for batch in walk:
-                verdicts = await verdicts_on(plan.takeout, batch, {}) if plan.takeout else {}
+                judgements = await judgements_on(plan.takeout, batch, {}) if plan.takeout else {}
                 photos = [
                     found.path
                     for found in batch
                     if isinstance(found, Photo)
-                    and not (found.path in verdicts and verdicts[found.path].skip)
+                    and not (found.path in judgements and judgements[found.path].skip)
                 ]
                 further = await resolver.paths_of(photos)
                 for photo, others in zip(photos, further, strict=True):

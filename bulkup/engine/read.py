@@ -38,7 +38,7 @@ from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.pairing import PairedFile
 from bulkup.source.photos import Photo
 from bulkup.source.scan import Found, Skipped, find
-from bulkup.source.takeout.filter import KEEP, Item, TakeoutFilter, Verdict
+from bulkup.source.takeout.filter import KEEP, Item, Judgement, TakeoutFilter
 from bulkup.source.takeout.names import JSON
 
 T = TypeVar("T")
@@ -128,14 +128,14 @@ async def scan_stage(
 ) -> None:
     """Send files whose MD5 the ledger or `md5_of` knows to `known`, all others to `new`."""
 
-    def photo_of(found: Found | PairedFile, verdict: Verdict) -> Photo | None:
+    def photo_of(found: Found | PairedFile, judgement: Judgement) -> Photo | None:
         """Emit what was found; return it if it is a photo to process."""
         path, size = found.path, getattr(found, "size", 0)
         context.emit(FileFound(path=path, size=size))
-        if verdict.lacks_json:
+        if judgement.lacks_json:
             context.emit(JsonMissing(path=path))
-        if verdict.skip is not None:
-            context.emit(FileSkipped(path=path, reason=verdict.skip, size=size))
+        if judgement.skip is not None:
+            context.emit(FileSkipped(path=path, reason=judgement.skip, size=size))
         elif isinstance(found, Photo):
             return found
         elif isinstance(found, PairedFile):
@@ -154,9 +154,9 @@ async def scan_stage(
             entries = await context.ledger.look_up(
                 [found.path for found in batch if isinstance(found, Photo | PairedFile)]
             )
-            verdicts = await verdicts_on(takeout, batch, entries) if takeout else {}
+            judgements = await judgements_on(takeout, batch, entries) if takeout else {}
             for found in batch:
-                photo = photo_of(found, verdicts.get(found.path, KEEP))
+                photo = photo_of(found, judgements.get(found.path, KEEP))
                 if photo is None:
                     continue
                 entry = entries.get(photo.path)
@@ -189,10 +189,10 @@ async def scan_stage(
         context.emit(ScanFinished())
 
 
-async def verdicts_on(
+async def judgements_on(
     takeout: TakeoutFilter, batch: Sequence[Found | PairedFile], entries: Mapping[Path, Entry]
-) -> Mapping[Path, Verdict]:
-    """Return the verdicts on the files of a Takeout, except for those on the server.
+) -> Mapping[Path, Judgement]:
+    """Return the judgements on the files of a Takeout, except for those on the server.
 
     To read the JSON files of all photos would take most of the time of a second run.
     """
@@ -210,8 +210,8 @@ async def verdicts_on(
     items = [
         found for found in batch if is_item(found) and (counts_all or is_doubtful(found.path))
     ]
-    verdicts = await to_thread.run_sync(takeout.judge, items) if items else {}
-    return {path: verdict for path, verdict in verdicts.items() if is_doubtful(path)}
+    judgements = await to_thread.run_sync(takeout.judge, items) if items else {}
+    return {path: judgement for path, judgement in judgements.items() if is_doubtful(path)}
 
 
 async def _md5_of_other_path(photo: Photo, context: RunContext) -> str | None:

@@ -10,16 +10,16 @@ from bulkup.events import SkipReason
 from bulkup.source.filters import TAKEOUT_KINDS
 from bulkup.source.photos import Photo
 from bulkup.source.scan import Skipped, scan
-from bulkup.source.takeout.filter import OtherFolders, TakeoutFilter, Verdict
+from bulkup.source.takeout.filter import Judgement, OtherFolders, TakeoutFilter
 from tests.support.walks import put_all
 
 GOOGLE = json.dumps({"title": "a", "photoTakenTime": {"timestamp": "1"}}).encode()
-LACKS_JSON = Verdict(lacks_json=True)
+LACKS_JSON = Judgement(lacks_json=True)
 
 
 def judged(
     root: Path, *skip: SkipReason, endings: Collection[str] | None = None
-) -> dict[str, Verdict]:
+) -> dict[str, Judgement]:
     """Return the verdicts on the files of a folder, by their names."""
     takeout = TakeoutFilter(frozenset(skip), endings=endings)
     found = [each for each in scan([root], endings=None) if isinstance(each, Photo | Skipped)]
@@ -47,7 +47,7 @@ def test_photos_without_json_and_json_without_photo_are_named_in_a_takeout(
     assert judged(tmp_path) == {
         "b.jpg": LACKS_JSON,
         "b-edited.jpg": LACKS_JSON,
-        "gone.jpg.json": Verdict(SkipReason.PHOTO_MISSING),
+        "gone.jpg.json": Judgement(SkipReason.PHOTO_MISSING),
     }
 
 
@@ -108,15 +108,15 @@ def test_no_file_is_left_out_in_favour_of_one_that_the_gallery_refuses(tmp_path:
     put_all(tmp_path, *(f"{name}.json" for name in ("a.HEIC", "b.HEIC", "c.jpg")), content=GOOGLE)
     live, edited, originals = (SkipReason.LIVE, SkipReason.EDITED, SkipReason.ORIGINALS)
     assert judged(tmp_path, live, edited) == {
-        "a.MP4": Verdict(live),
-        "b-edited.jpg": Verdict(edited),
-        "c-edited.HEIC": Verdict(edited),
+        "a.MP4": Judgement(live),
+        "b-edited.jpg": Judgement(edited),
+        "c-edited.HEIC": Judgement(edited),
     }
     assert judged(tmp_path, live, edited, endings={"jpg", "mp4"}) == {
-        "c-edited.HEIC": Verdict(edited)
+        "c-edited.HEIC": Judgement(edited)
     }
     assert judged(tmp_path, originals) == {
-        "b.HEIC": Verdict(originals),
-        "c.jpg": Verdict(originals),
+        "b.HEIC": Judgement(originals),
+        "c.jpg": Judgement(originals),
     }
-    assert judged(tmp_path, originals, endings={"jpg"}) == {"b.HEIC": Verdict(originals)}
+    assert judged(tmp_path, originals, endings={"jpg"}) == {"b.HEIC": Judgement(originals)}

@@ -40,7 +40,7 @@ Item = Photo | PairedFile | Skipped
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Judgement:
     """Why a file is left out, None if it is not, and whether it lacks its JSON file.
 
     Of several reasons, it is the first of `TAKEOUT_KINDS`.
@@ -50,7 +50,7 @@ class Verdict:
     lacks_json: bool = False
 
 
-KEEP: Final = Verdict()
+KEEP: Final = Judgement()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +103,9 @@ class TakeoutFilter:
         self._found = array("q")
         self._missing: list[tuple[int, str]] = []
 
-    def judge(self, items: Sequence[Item]) -> dict[Path, Verdict]:
-        """Return the verdicts on those files that are left out or lack their counterpart."""
-        verdicts: dict[Path, Verdict] = {}
+    def judge(self, items: Sequence[Item]) -> dict[Path, Judgement]:
+        """Return the judgements on those files that are left out or lack their counterpart."""
+        judgements: dict[Path, Judgement] = {}
         if self.inventory is not None:
             for item in items:
                 if not isinstance(item, Skipped):
@@ -117,14 +117,14 @@ class TakeoutFilter:
                 continue
             if folder.names.jsons:
                 for item in group:
-                    verdict = self._judge(item, folder)
-                    if verdict is not KEEP:
-                        verdicts[item.path] = verdict
+                    judgement = self._judge(item, folder)
+                    if judgement is not KEEP:
+                        judgements[item.path] = judgement
         if SkipReason.TRASHED in self._skip:
             for item in items:
                 if not isinstance(item, Skipped) and self._deleted(item.path):
-                    verdicts[item.path] = Verdict(SkipReason.TRASHED)
-        return verdicts
+                    judgements[item.path] = Judgement(SkipReason.TRASHED)
+        return judgements
 
     def summary(self) -> TakeoutRead | None:
         """Return what was found so far, None if there is no Takeout to report on."""
@@ -149,7 +149,7 @@ class TakeoutFilter:
             titles=(*self._albums.values(),)[:TITLES_KEPT],
         )
 
-    def _judge(self, item: Item, folder: _Folder) -> Verdict:
+    def _judge(self, item: Item, folder: _Folder) -> Judgement:
         if isinstance(item, Skipped):
             return self._judge_json(item, folder)
         found = self._kind(item.path.name, folder)
@@ -161,8 +161,8 @@ class TakeoutFilter:
             reasons = reasons | main.reasons  # it can't be a format of a photo that is left out
         skip = next((reason for reason in TAKEOUT_KINDS if reason in reasons & self._skip), None)
         if skip is not None:
-            return Verdict(skip)
-        return Verdict(lacks_json=True) if self._report and not found.has_json else KEEP
+            return Judgement(skip)
+        return Judgement(lacks_json=True) if self._report and not found.has_json else KEEP
 
     def _count(self, found: _Kind) -> None:
         self._counts["photos"] += 1
@@ -171,8 +171,8 @@ class TakeoutFilter:
         self._counts["live"] += found.live
         self._counts.update(reason.value for reason in found.reasons & STATES)
 
-    def _judge_json(self, item: Skipped, folder: _Folder) -> Verdict:
-        """Return the verdict on a JSON file: whether its photo is missing."""
+    def _judge_json(self, item: Skipped, folder: _Folder) -> Judgement:
+        """Return the judgement on a JSON file: whether its photo is missing."""
         if not self._report:
             return KEEP
         name = _original_name(item.path.name)
@@ -183,7 +183,7 @@ class TakeoutFilter:
             return KEEP
         self._counts["photos_missing"] += 1
         self._missing.append((hash(name), item.path.parent.name))
-        return Verdict(SkipReason.PHOTO_MISSING)
+        return Judgement(SkipReason.PHOTO_MISSING)
 
     def _kind(self, name: str, folder: _Folder) -> _Kind | None:
         """Return what a photo is in a Takeout, None outside of one."""
