@@ -175,7 +175,7 @@ def module_table() -> str:
     tables = []
     for package in sorted(PACKAGE.rglob("__init__.py")):
         rows = [
-            _row([f"`{module.name}`", _cell(_docstring(module).split("\n\n")[0])])
+            _row([f"`{module.name}`", _docstring(module).partition("\n\n")[0]])
             for module in sorted(package.parent.glob("*.py"))
             if module != package
         ]
